@@ -1,0 +1,37 @@
+"""Exact, printable answers to: why did I see these products?"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+#: Public name -> module. Loaded at first use, so that `reportgen --help` does not wait for NumPy.
+_PUBLIC = {
+    "AttentionScorer": "reportgen.attention.scorer",
+    "Config": "reportgen.config",
+    "Dataset": "reportgen.data.dataset",
+    "Explanation": "reportgen.explain.explanation",
+    "Report": "reportgen.report.document",
+    "build_report": "reportgen.report.build",
+    "explain": "reportgen.explain.why",
+    "explain_many": "reportgen.explain.why",
+    "load_config": "reportgen.config",
+    "load_model": "reportgen.attention.store",
+    "make_shop": "reportgen.data.shop",
+    "render_html": "reportgen.report.html",
+    "render_pdf": "reportgen.report.pdf",
+    "save_model": "reportgen.attention.store",
+}
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'reportgen' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -1,0 +1,118 @@
+"""A user's events as the scorer sees them: which item, how long ago in orders, how much it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reportgen.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of a batch of users in one flat list.
+
+    Attributes
+    ----------
+    row : ndarray of int64, shape (E,)
+        Position of the user in the batch.
+    item : ndarray of int32, shape (E,)
+    age : ndarray of float64, shape (E,)
+        Orders between the event and the newest order of its user; 0 for the newest. One order has one age.
+    value : ndarray of float64, shape (E,)
+    event : ndarray of int64, shape (E,)
+        Position of the event in the data set.
+    n_users : int
+    """
+
+    row: np.ndarray
+    item: np.ndarray
+    age: np.ndarray
+    value: np.ndarray
+    event: np.ndarray
+    n_users: int
+
+
+def gather_events(data: Dataset, users: np.ndarray, cap: int, exclude: np.ndarray | None = None) -> Events:
+    """Collect the last `cap` events of each user.
+
+    Parameters
+    ----------
+    data : Dataset
+    users : ndarray of int64, shape (B,)
+        User codes.
+    cap : int
+        Events kept per user, the newest ones.
+    exclude : ndarray of bool, shape (I,), optional
+        Items whose events are left out of scoring altogether. The age of the others is not changed by it.
+    """
+    stop = data.indptr[users + 1]
+    start = np.maximum(data.indptr[users], stop - cap)
+    length = stop - start
+    row = np.repeat(np.arange(users.size), length)
+    event = np.arange(row.size) - np.repeat(np.cumsum(length) - length, length) + start[row]
+    newest = np.zeros(users.size, dtype=np.int64)
+    newest[length > 0] = data.orders[stop[length > 0] - 1]
+    age = (newest[row] - data.orders[event]).astype(np.float64)
+    events = Events(row, data.items[event], age, data.values[event].astype(np.float64), event, users.size)
+    if exclude is None:
+        return events
+    keep = ~exclude[events.item]
+    return Events(row[keep], events.item[keep], age[keep], events.value[keep], event[keep], users.size)
+
+
+def decay(age: np.ndarray, half_lives: tuple[float, ...]) -> np.ndarray:
+    """``2 ** (-age / half_life)`` for every half-life; infinity means no forgetting.
+
+    Returns
+    -------
+    ndarray of float64, shape (E, R)
+    """
+    return np.exp2(-age[:, None] / np.asarray(half_lives, dtype=np.float64)[None, :])
+
+
+#: Looking at something is weaker than taking it: these do not hide an item from the list, nor count as "took it".
+SOFT_TYPES = ("view", "cart")
+
+
+def strong_types(data: Dataset) -> np.ndarray:
+    """For each event type: is it taking, not merely looking? With nothing but views, a view is taking.
+
+    Returns
+    -------
+    ndarray of bool, shape (number of event types,)
+    """
+    strong = np.array([name not in SOFT_TYPES for name in data.event_types], dtype=bool)
+    present = np.unique(data.types)
+    return strong if strong[present].any() else np.ones_like(strong)
+
+
+def strong_mask(data: Dataset) -> np.ndarray:
+    """Events by which a user took an item: bool, shape (E,)."""
+    return strong_types(data)[data.types]
+
+
+def holdout_mask(data: Dataset) -> np.ndarray:
+    """Each user's last order in which something was taken, and all that came after it.
+
+    Users with nothing before that order hold out nothing.
+
+    Returns
+    -------
+    ndarray of bool, shape (E,)
+    """
+    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
+    took = strong_mask(data) & (data.values > 0)
+    last = np.full(data.user_ids.size, -1, dtype=np.int64)
+    np.maximum.at(last, user[took], data.orders[took])
+    return (last[user] >= 1) & (data.orders >= last[user])
+
+
+def drop_events(data: Dataset, drop: np.ndarray) -> Dataset:
+    """The same data without some events (mask of shape (E,)); users stay, even with nothing left."""
+    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
+    keep = ~drop
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(user[keep], minlength=data.user_ids.size))]).astype(np.int64)
+    parts = {name: getattr(data, name)[keep] for name in ("items", "timestamps", "types", "values", "orders")}
+    return replace(data, indptr=indptr, **parts)

@@ -1,0 +1,259 @@
+"""``reportgen.toml``: frozen settings, checked when read. A wrong key or value is an error that names the remedy."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from os import PathLike
+from typing import Any, Literal
+
+from reportgen.checks import (
+    below,
+    checked,
+    keys_of,
+    no_encoding,
+    no_link,
+    no_regex,
+    no_zone,
+    safe_url,
+    table,
+    unknown,
+    unlike,
+)
+from reportgen.errors import ConfigError
+
+__all__ = ["Config", "load_config", "safe_url"]
+
+EVENT_COLUMNS = ("user_id", "item_id", "timestamp", "event_type", "quantity", "rating", "order_id", "source")
+ITEM_FLAGS = ("sensitive", "sponsored", "price_personalised")
+ITEM_TEXTS = ("category", "brand", "currency", "url", "description")
+ITEM_COLUMNS = ("item_id", "title", *ITEM_TEXTS, "price", "tags", *ITEM_FLAGS)
+USER_COLUMNS = ("user_id", "name", "email", "locale", "opted_out")
+EVENT_VALUES = {"purchase": 1.0, "cart": 0.5, "view": 0.2, "rating": 1.0, "return": -1.0, "hide": -1.0}
+# The names of the carrier's own columns, and the kinds that their form allows.
+_FIXED_KIND: dict[str, tuple[str, ...]] = (
+    dict.fromkeys(("item_id", "title", "in_catalogue", *ITEM_FLAGS), ())
+    | dict.fromkeys(ITEM_TEXTS, ("category", "text"))
+    | {"price": ("price",), "tags": ("tags",)}
+)
+Kind = Literal["category", "tags", "text", "price"]
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """How files are read."""
+
+    id_type: Literal["", "text"] = ""
+    encoding: str = checked("utf-8", no_encoding)
+    delimiter: str = checked("", unlike('|[^"\r\n]', "one character other than a quote or a line end"))
+    timezone: str = checked("UTC", no_zone)
+    time_unit: Literal["", "s", "ms", "us"] = ""
+    timestamp_format: str = ""
+    earliest: date = date(1990, 1, 1)
+    max_ratio: float = checked(200.0, below(1))
+    max_cell: int = checked(100_000, below(1))
+    max_rows: int = checked(1_000_000_000, below(1))
+
+
+@dataclass(frozen=True)
+class Exclude:
+    """Rows left out on purpose: ``column`` holds one of ``values``, matches ``pattern``, or is ``at_most`` a number."""
+
+    reason: str
+    column: str
+    values: tuple[str, ...] = ()
+    pattern: str = checked("", no_regex)
+    at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What counts as given back or disliked."""
+
+    negative_quantity: bool = True
+    order_id_prefix: str = ""
+    low_rating: float = 2.0
+
+
+@dataclass(frozen=True)
+class EventsConfig:
+    """Columns, types and values of events."""
+
+    columns: dict[str, str] = field(default_factory=dict, metadata=keys_of(EVENT_COLUMNS))
+    types: dict[str, str] = field(default_factory=dict)
+    default_type: str = "purchase"
+    values: dict[str, float] = field(default_factory=dict)
+    returns: Returns = Returns()
+    exclude: tuple[Exclude, ...] = ()
+
+    def value_of(self) -> dict[str, float]:
+        """Value per event type: the usual ones, overridden and extended by the file."""
+        return EVENT_VALUES | self.values
+
+
+@dataclass(frozen=True)
+class ItemsConfig:
+    """Columns of the catalogue, and what to do about an item id that occurs twice."""
+
+    columns: dict[str, str] = field(default_factory=dict, metadata=keys_of(ITEM_COLUMNS))
+    on_duplicate: Literal["error", "first", "last", "most_frequent"] = "error"
+    exclude: tuple[Exclude, ...] = ()
+    tags_separator: str = checked(",", unlike(".+", "at least one character"))
+
+
+@dataclass(frozen=True)
+class UsersConfig:
+    """Columns of the table of users; ``segments`` are kept beside them."""
+
+    columns: dict[str, str] = field(default_factory=dict, metadata=keys_of(USER_COLUMNS))
+    segments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column of the catalogue that the scorer looks at."""
+
+    kind: Kind
+    column: str = ""
+    label: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which items are sensitive beyond the catalogue's own flag."""
+
+    category: tuple[str, ...] = ()
+    title_pattern: str = checked("", no_regex)
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """What a page may show."""
+
+    sensitive: Literal["fold", "exclude", "show"] = "fold"
+    support_floor: int = checked(5, below(0))
+    show_name: bool = True
+    rules: Rules = Rules()
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where the reader can act."""
+
+    change: str = checked("", no_link)
+    object: str = checked("", no_link)
+    switch_off: str = checked("", no_link)
+    non_personalised: str = checked("", no_link)
+    complaint: str = checked("", no_link)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who answers for the recommendations."""
+
+    name: str = ""
+    purpose: str = ""
+    contact: str = ""
+    address: str = ""
+    retention: str = ""
+    links: Links = Links()
+
+
+@dataclass(frozen=True)
+class Look:
+    """The operator's look; ``logo`` is only a path here, opened by the page's own guarded reader."""
+
+    accent: str = checked("", unlike("|#[0-9a-fA-F]{6}", "a colour like #1a2b3c"))
+    font: str = ""
+    footer: str = ""
+    logo: str = checked("", unlike(r"|.*\.(?i:png|svg|jpe?g)", "the path of a png, svg or jpg file"))
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What one report holds."""
+
+    n: int = checked(5, below(1))
+    reasons: int = checked(8, below(1))
+    history_cap: int = checked(200, below(1))
+    locale: Literal["en", "zh-CN"] = "en"
+    title_length: int = checked(120, below(8))
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings; ``Config()`` are the defaults."""
+
+    input: InputConfig = InputConfig()
+    events: EventsConfig = EventsConfig()
+    items: ItemsConfig = ItemsConfig()
+    users: UsersConfig = UsersConfig()
+    features: dict[str, Feature] = field(default_factory=dict)
+    privacy: Privacy = Privacy()
+    operator: Operator = Operator()
+    look: Look = Look()
+    report: ReportConfig = ReportConfig()
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any], source: str = "configuration") -> Config:
+        """Check plain tables as read from TOML; ``source`` is named in errors."""
+        config: Config = table(cls, _short_features(raw), source, "")
+        _cross_check(config, source)
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data with sorted free keys, the same for equal settings: fit for JSON and for a manifest."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def _short_features(raw: dict[str, Any]) -> dict[str, Any]:
+    """Read ``style = "category"`` as ``style = {kind = "category"}``."""
+    given = raw.get("features", {}) if isinstance(raw, dict) else {}
+    if not isinstance(given, dict):
+        return raw
+    return raw | {"features": {name: {"kind": f} if isinstance(f, str) else f for name, f in given.items()}}
+
+
+def _cross_check(config: Config, source: str) -> None:
+    """Settings that must fit each other."""
+    known = config.events.value_of()
+    for word in (config.events.default_type, *config.events.types.values()):
+        if word not in known:
+            raise ConfigError(f"{source}: [events] {unknown(word, known)}; or give it a value in [events.values]")
+    for rule in (*config.events.exclude, *config.items.exclude):
+        if sum((bool(rule.values), bool(rule.pattern), rule.at_most is not None)) != 1:
+            raise ConfigError(f'{source}: exclude "{rule.reason}" needs exactly one of values, pattern, at_most')
+    for name, feature in config.features.items():
+        usual = _FIXED_KIND.get(name, (feature.kind,))
+        if feature.kind not in usual:
+            allowed = " or ".join(f'"{kind}"' for kind in usual) or "another name"
+            raise ConfigError(f'{source}: [features] {name} = "{feature.kind}" is not allowed; allowed: {allowed}')
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(value[key]) for key in sorted(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def load_config(path: str | PathLike[str]) -> Config:
+    """Read and check a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        Names the file, section, key and remedy.
+    """
+    try:
+        with open(path, "rb") as file:
+            raw = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not valid TOML ({error})") from error
+    return Config.from_dict(raw, str(path))

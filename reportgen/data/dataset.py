@@ -1,0 +1,200 @@
+"""The carrier ``Dataset``: users, items, histories and the catalogue, checked once and then only read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reportgen.config import Config
+from reportgen.data.ingest import Tables, read_tables
+from reportgen.data.schema import REMEDIES, Problem, show
+from reportgen.data.sources import Source, resolve
+from reportgen.errors import InputError
+
+Where = str | PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Histories as compressed rows, beside the catalogue.
+
+    Attributes
+    ----------
+    user_ids : ndarray of object (str), shape (U,)
+        Sorted by code point. Includes users without any usable event: they get a plain report.
+    item_ids : ndarray of object (str), shape (I,)
+        Sorted by code point: the catalogue, and items that occur only in events.
+    indptr : ndarray of int64, shape (U + 1,)
+        Events of user ``u`` are ``indptr[u]:indptr[u + 1]``, **oldest first**.
+    items : ndarray of int32, shape (E,)
+        Item code of each event.
+    timestamps : ndarray of int64, shape (E,)
+        Microseconds since 1970-01-01 UTC.
+    types : ndarray of int8, shape (E,)
+        Index into ``event_types``.
+    values : ndarray of float32, shape (E,)
+        How much the event counts (``v_e``); negative counts against.
+    orders : ndarray of int32, shape (E,)
+        Number of the order within its user, 0 for the oldest. Events of one order share it.
+    event_types : tuple of str
+    catalogue : DataFrame with I rows
+        Row ``i`` describes ``item_ids[i]``. Always: ``title`` (str, "" where unknown), ``in_catalogue``, ``sensitive``,
+        ``sponsored``, ``price_personalised`` (bool), ``price`` (float64, NaN where unknown). Where the input had them:
+        ``category, brand, currency, url, description`` (str or None), ``tags`` (tuple of str), any configured feature
+        column.
+    users : DataFrame with U rows
+        Always: ``name, email, locale`` (str or None), ``opted_out`` (bool); segment columns where given.
+    problems : tuple of Problem
+        Rows set aside, and notices about rows that were kept.
+    rows_read : dict of str to int
+        Rows read per table.
+    date_only : bool
+        True when no timestamp has a time of day.
+    synthetic : bool
+        True for made-up data; every page then says so.
+    """
+
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    indptr: np.ndarray
+    items: np.ndarray
+    timestamps: np.ndarray
+    types: np.ndarray
+    values: np.ndarray
+    orders: np.ndarray
+    event_types: tuple[str, ...]
+    catalogue: pd.DataFrame
+    users: pd.DataFrame
+    problems: tuple[Problem, ...] = ()
+    rows_read: dict[str, int] | None = None
+    date_only: bool = False
+    synthetic: bool = False
+
+    @classmethod
+    def from_files(
+        cls, events: Where, items: Where, users: Where | None = None, config: Config | None = None, *,
+        not_after: int | None = None,
+    ) -> Dataset:  # fmt: skip
+        """Read CSV, TSV or Parquet.
+
+        Parameters
+        ----------
+        events, items, users : str or path
+            Each one file, a folder or a glob.
+        config : Config, optional
+        not_after : int, optional
+            Microseconds since 1970-01-01 UTC; later events are set aside.
+
+        Raises
+        ------
+        InputError
+            A table cannot be used as a whole.
+        """
+        config = config or Config()
+        found = [
+            resolve(where, config.input.delimiter) if where is not None else [] for where in (events, items, users)
+        ]
+        return cls._from_tables(read_tables(found[0], found[1], found[2], config, not_after), config)
+
+    @classmethod
+    def from_frames(
+        cls, events: pd.DataFrame, items: pd.DataFrame, users: pd.DataFrame | None = None,
+        config: Config | None = None, *, not_after: int | None = None,
+    ) -> Dataset:  # fmt: skip
+        """Take DataFrames with the same columns as the files, through the same checks.
+
+        Parameters
+        ----------
+        events, items, users : DataFrame
+            Indices are ignored; ids of any type become text.
+        config : Config, optional
+        not_after : int, optional
+            Microseconds since 1970-01-01 UTC; later events are set aside.
+
+        Raises
+        ------
+        InputError
+            A table cannot be used as a whole.
+        """
+        config = config or Config()
+        named = {"events": events, "items": items, "users": users}
+        found = [[_source(name, frame)] if frame is not None else [] for name, frame in named.items()]
+        return cls._from_tables(read_tables(found[0], found[1], found[2], config, not_after), config)
+
+    @classmethod
+    def _from_tables(cls, tables: Tables, config: Config) -> Dataset:
+        plain: dict[str, Any] = {f.name: getattr(tables, f.name) for f in fields(tables)}
+        plain["catalogue"] = _frame(tables.catalogue)
+        plain["users"] = _frame({k: v for k, v in tables.users.items() if k not in ("in_catalogue", "row")})
+        return cls(**plain, synthetic=config.report.synthetic)
+
+    def history(self, user: int) -> slice:
+        """Where the events of user code ``user`` lie in the event arrays, oldest first."""
+        return slice(int(self.indptr[user]), int(self.indptr[user + 1]))
+
+    def until(self, as_of: int) -> Dataset:
+        """Leave out events later than ``as_of`` (microseconds since 1970-01-01 UTC); their number becomes a problem.
+
+        Users and items stay. Values of returns do not change, because they look only at what came before.
+        """
+        keep = self.timestamps <= as_of
+        later = int(keep.size - keep.sum())
+        if not later:
+            return self
+        counts = np.concatenate(([0], np.cumsum(keep, dtype=np.int64)))
+        problem = Problem("events", "after_as_of", later, remedy=REMEDIES["after_as_of"])
+        return replace(
+            self,
+            indptr=counts[self.indptr],
+            problems=(*self.problems, problem),
+            **{name: getattr(self, name)[keep] for name in ("items", "timestamps", "types", "values", "orders")},
+        )
+
+
+def _frame(columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """A frame whose text stays Python text and None, whatever the pandas version makes of it by default."""
+    return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
+
+
+def _source(name: str, frame: pd.DataFrame) -> Source:
+    """Hand a frame over as plain columns: numbers, times and flags as they are, everything else as text or None."""
+    names = [str(column) for column in frame.columns]
+    twice = next((column for column in names if names.count(column) > 1), None)
+    if twice is not None:
+        raise InputError(f'{name} frame: the column "{show(twice)}" stands there twice; rename one of them')
+    columns, numeric = {}, set()
+    for column, label in enumerate(names):
+        columns[label], number = _plain(frame.iloc[:, column])
+        if number:
+            numeric.add(label)
+    return Source(f"{name} frame", columns=columns, numeric=frozenset(numeric))
+
+
+def _plain(column: pd.Series) -> tuple[np.ndarray, bool]:
+    """The values of a column, and whether they are numbers handed over as text."""
+    kind = pd.api.types.infer_dtype(column, skipna=True) if column.dtype == object else ""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
+        values = column.to_numpy()
+        return (values.astype(np.float64) if values.dtype == np.float16 else values), False
+    if kind in ("floating", "mixed-integer-float"):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan), False
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
+        return column.to_numpy().astype("datetime64[us]"), False
+    number = kind == "integer" or pd.api.types.is_integer_dtype(column.dtype)
+    values = np.empty(len(column), dtype=object)
+    values[:] = [_cell(value) for value in column]
+    return values, number
+
+
+def _cell(value: object) -> str | None:
+    if isinstance(value, str):
+        # A lone surrogate cannot be written in UTF-8, so nothing downstream could print it.
+        return value if value.isascii() else value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        labels = sorted(value) if isinstance(value, set | frozenset) else value
+        return "".join(f"{_cell(label) or ''}\x1f" for label in labels)
+    return None if pd.isna(value) else str(value)  # type: ignore[call-overload]

@@ -1,0 +1,101 @@
+"""Counting what was found wrong, with row numbers as a person counts them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from reportgen.data.expressions import quoted
+from reportgen.data.ingest_load import Opened, Ragged
+from reportgen.data.schema import REMEDIES, Problem, show
+
+FIRST_ROWS = 5
+
+
+@dataclass
+class Files:
+    """The files of one table, and where the rows of each begin in the raw table.
+
+    Attributes
+    ----------
+    names : list of str
+    starts : list of int
+        Rows stored before each file.
+    lost : list of tuple of int
+        Rows of each file that never reached the raw table, ascending.
+    """
+
+    names: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    lost: list[tuple[int, ...]] = field(default_factory=list)
+
+    def add(self, name: str, start: int, lost: Sequence[int]) -> None:
+        """Note a file that was read."""
+        self.names.append(name)
+        self.starts.append(start)
+        self.lost.append(tuple(sorted(lost)))
+
+    def locate(self, rows: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+        """File of the first row, and the numbers of those rows that lie in the same file."""
+        at = bisect_right(self.starts, rows[0]) - 1
+        end = self.starts[at + 1] if at + 1 < len(self.starts) else float("inf")
+        return self.names[at], tuple(self._number(at, row) for row in rows if row < end)
+
+    def _number(self, at: int, row: int) -> int:
+        number = row - self.starts[at] + 1
+        for lost in self.lost[at]:
+            if lost > number:
+                break
+            number += 1
+        return number
+
+
+@dataclass
+class Ledger:
+    """Problems of one table, in the making."""
+
+    con: duckdb.DuckDBPyConnection
+    table: str
+    files: Files = field(default_factory=Files)
+    problems: list[Problem] = field(default_factory=list)
+
+    def note(
+        self, reason: str, count: int, rows: Sequence[int], example: object = "", *, kept: bool = False, file: str = ""
+    ) -> None:
+        """Add a problem; the remedy goes with the reason."""
+        code = reason.split("/")[0]
+        remedy = REMEDIES[code.split(":")[0]]
+        shown = "" if example is None else show(example)
+        self.problems.append(Problem(self.table, code, count, tuple(rows), shown, remedy, kept, file))
+
+    def read(self, opened: Opened, start: int, ragged: Sequence[Ragged]) -> None:
+        """Note a file that was read: where its rows begin, and what the parser could not take."""
+        name = show(opened.source.name)
+        self.files.add(name, start, [line for rows in ragged for line in rows.lines])
+        for rows in ragged:
+            self.note(rows.reason, rows.count, rows.lines[:FIRST_ROWS], rows.example, file=name)
+        if opened.nuls:
+            self.note("nul_bytes", opened.nuls, (), kept=True, file=name)
+
+    def set_aside(self, relation: str, codes: Sequence[str]) -> None:
+        """Add the rows of ``relation`` that have a reason, reason by reason."""
+        for code, count, rows, example in self._first(relation, "reason IS NOT NULL", "reason", "example"):
+            self._found(codes[code], count, rows, example, kept=False)
+
+    def rows(self, relation: str, where: str, reason: str, example: str = "''", *, kept: bool = True) -> None:
+        """Add the rows of ``relation`` that fulfil a condition, if there are any."""
+        for _, count, rows, shown in self._first(relation, where, quoted(reason), example):
+            self._found(reason, count, rows, shown, kept=kept)
+
+    def _first(self, relation: str, where: str, key: str, example: str) -> list[tuple[int, int, list[int], str]]:
+        return self.con.execute(
+            f"SELECT {key} AS key, count(*), min(row, {FIRST_ROWS}), arg_min({example}, row) FROM {relation} "
+            f"WHERE {where} GROUP BY key ORDER BY key"
+        ).fetchall()
+
+    def _found(self, reason: str, count: int, rows: list[int], example: object, *, kept: bool) -> None:
+        name, numbers = self.files.locate(rows)
+        self.note(reason, count, numbers, example, kept=kept, file=name)

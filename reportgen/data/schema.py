@@ -1,0 +1,118 @@
+"""What a table must hold, and the list of what was found wrong in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reportgen.checks import nearest
+from reportgen.config import EVENT_COLUMNS, ITEM_COLUMNS, USER_COLUMNS
+from reportgen.errors import InputError
+
+EXAMPLE_LENGTH = 60
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of trouble in one table.
+
+    Attributes
+    ----------
+    table : str
+        ``events``, ``items`` or ``users``.
+    reason : str
+        A stable code such as ``empty_user_id``.
+    count : int
+        Rows concerned.
+    rows : tuple of int
+        Up to five first row numbers; row 1 is the first after the header.
+    example : str
+        One offending value, shortened and made safe to print.
+    remedy : str
+        What to do, one sentence.
+    kept : bool
+        True for a notice about rows that stay in; False for rows set aside.
+    file : str
+        Name of the file of the first row (no folder), "" for frames.
+    """
+
+    table: str
+    reason: str
+    count: int
+    rows: tuple[int, ...] = ()
+    example: str = ""
+    remedy: str = ""
+    kept: bool = False
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """The columns of one input table, by our names."""
+
+    name: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    ids: tuple[str, ...]
+
+
+EVENTS = TableSpec("events", EVENT_COLUMNS[:3], EVENT_COLUMNS[3:], ("user_id", "item_id"))
+ITEMS = TableSpec("items", ITEM_COLUMNS[:2], ITEM_COLUMNS[2:], ("item_id",))
+USERS = TableSpec("users", USER_COLUMNS[:1], USER_COLUMNS[1:], ("user_id",))
+
+REMEDIES = {
+    "empty_user_id": "Fill in the user id, or leave such rows out with [[events.exclude]].",
+    "blank_user_id": "A user id of spaces only cannot be told apart on paper; give it a real id.",
+    "empty_item_id": "Fill in the item id.",
+    "blank_item_id": "An item id of spaces only cannot be told apart on paper; give it a real id.",
+    "id_not_whole": "The id column is stored as a floating point number; store it as text or as a whole number.",
+    "cell_too_long": "A cell is longer than [input] max_cell; shorten it or raise the limit.",
+    "excluded": "Left out on purpose by the configuration.",
+    "empty_timestamp": "Fill in the timestamp.",
+    "unreadable_timestamp": "Write times like 2026-01-31T10:00:00+01:00, or set [input] timestamp_format.",
+    "timestamp_is_number": 'Plain numbers are accepted as times only with [input] time_unit = "s", "ms" or "us".',
+    "timestamp_out_of_range": "The time lies before [input] earliest or after the run; check [input] time_unit.",
+    "unknown_event_type": "Add a line under [events.types], or give the type a value under [events.values].",
+    "empty_event_type": "Counted as [events] default_type.",
+    "quantity_not_a_number": "Write numbers like 1234.5: no thousands separator, a point and not a decimal comma.",
+    "quantity_not_finite": "Write a finite number.",
+    "zero_quantity": "An event of nothing is no evidence; correct the quantity or leave the row out.",
+    "negative_quantity": "Set [events.returns] negative_quantity = true to read these rows as returns.",
+    "empty_quantity": "Counted as 1.",
+    "rating_not_a_number": "Write numbers like 4.5: a point and not a decimal comma.",
+    "rating_not_finite": "Write a finite number.",
+    "rating_missing": "A rating event needs a rating.",
+    "duplicate_row": "Every used column repeats an earlier row; only the first counts.",
+    "ragged_row": "The row has another number of cells than the header; quote cells that hold the delimiter.",
+    "nul_bytes": "NUL bytes were replaced by U+FFFD.",
+    "unknown_item": "The item is not in the catalogue and is shown by its id; add it to the items table.",
+    "after_as_of": "Events after the reference time are not used.",
+    "empty_title": "The item is shown by its id; fill in the title.",
+    "duplicate_item": "Several rows describe the same item; [items] on_duplicate says which one counts.",
+    "price_not_a_number": "The price counts as missing; write numbers like 1234.5 with a point.",
+    "flag_unreadable": "The flag counts as set, to be careful; write true or false.",
+    "unsafe_url": "The link is not shown; only https and mailto links without user info are.",
+    "duplicate_user": "Several rows describe the same user: the first counts, an opt-out in any of them holds.",
+}
+
+
+def show(value: object) -> str:
+    """Shorten a value for a message and escape what must not be printed."""
+    text = _UNSHOWABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(value)[: EXAMPLE_LENGTH + 1])
+    return text if len(text) <= EXAMPLE_LENGTH else text[: EXAMPLE_LENGTH - 1] + "…"
+
+
+def missing_column(spec: TableSpec, ours: str, wanted: str, present: Iterable[str], file: str) -> InputError:
+    """Build the error for a column that is not there: nearest column present, and the line to write."""
+    names = [name for name in present if name]
+    near = nearest(wanted, names)
+    hint = f'; the nearest is "{show(near)}": write {ours} = "{show(near)}" under [{spec.name}.columns]' if near else ""
+    return InputError(f'{file}: the {spec.name} have no column "{show(wanted)}"{hint}. Found: {show_list(names)}')
+
+
+def show_list(names: Iterable[str], most: int = 12) -> str:
+    """List column names, no more than a dozen."""
+    shown = [show(name) for name in names]
+    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")

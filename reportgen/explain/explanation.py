@@ -1,0 +1,196 @@
+"""The carrier ``Explanation``: one user, the recommended items, every number of the reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+#: Largest allowed gap between a score and the sum of its parts.
+SUM_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The items of a user's history, newest first (J of them).
+
+    Attributes
+    ----------
+    item_id, title : ndarray of object (str), shape (J,)
+    date : ndarray of int64, shape (J,)
+        Newest event on the item, microseconds since 1970 UTC.
+    n_events : ndarray of int64, shape (J,)
+    event_type : ndarray of object (str), shape (J,)
+        Of the newest event.
+    hidden : ndarray of bool, shape (J,)
+        True where the name must not be shown (see `reportgen.explain.privacy`).
+    """
+
+    item_id: np.ndarray
+    title: np.ndarray
+    date: np.ndarray
+    n_events: np.ndarray
+    event_type: np.ndarray
+    hidden: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Picks:
+    """The recommended items, best first (K of them).
+
+    Attributes
+    ----------
+    item_id, title : ndarray of object (str), shape (K,)
+    popularity : ndarray of int64, shape (K,)
+        Users who took the item.
+    details : tuple of dict, length K
+        What the catalogue says: ``category, brand, price, currency, url, sponsored, price_personalised`` where known.
+    """
+
+    item_id: np.ndarray
+    title: np.ndarray
+    popularity: np.ndarray
+    details: tuple[dict[str, object], ...]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Which of a user's events counted.
+
+    Attributes
+    ----------
+    events : int
+        All usable events up to the reference time.
+    used : int
+        Those that were scored.
+    capped : int
+        Older ones beyond the cap.
+    excluded : int
+        Left out as sensitive.
+    after : int
+        Later than the reference time.
+    first, last : int or None
+        Oldest and newest scored event, microseconds since 1970 UTC.
+    """
+
+    events: int
+    used: int
+    capped: int
+    excluded: int
+    after: int
+    first: int | None
+    last: int | None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a reader may ask about the model.
+
+    Attributes
+    ----------
+    model_id : str
+        Hash of every learnt number.
+    heads : tuple of str
+    live : tuple of int
+        Positions of the heads that have any weight.
+    fades : bool
+        True when older events count less.
+    n_users, n_items : int
+        What it was fitted on.
+    n_learnt : int
+        Users whose last order taught the head weights; 0 where these are the even start.
+    min_support, history_cap : int
+    half_lives : tuple of float
+        In orders.
+    """
+
+    model_id: str
+    heads: tuple[str, ...]
+    live: tuple[int, ...]
+    fades: bool
+    n_users: int
+    n_items: int
+    n_learnt: int
+    min_support: int
+    history_cap: int
+    half_lives: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why one user sees these items: numbers only, no words.
+
+    Attributes
+    ----------
+    user_id : str
+    as_of : int
+        Reference time, microseconds since 1970 UTC.
+    past : Past
+    picks : Picks
+    contributions : ndarray of float64, shape (K, J, F)
+        Signed. ``base + contributions.sum((1, 2)) == scores`` within 1e-9: checked when made.
+    base, scores : ndarray of float64, shape (K,)
+    support : ndarray of int64, shape (K, J)
+        Users who took both items, 0 where no such pair was used.
+    usage : Usage
+    model : ModelFacts
+    """
+
+    user_id: str
+    as_of: int
+    past: Past
+    picks: Picks
+    contributions: np.ndarray
+    base: np.ndarray
+    scores: np.ndarray
+    support: np.ndarray
+    usage: Usage
+    model: ModelFacts
+
+    def __post_init__(self) -> None:
+        gap = self.sum_gap
+        if not gap <= SUM_TOLERANCE:  # written so that NaN fails too
+            raise AssertionError(f"contributions and base differ from the score by {gap:.3g}")
+
+    @property
+    def sum_gap(self) -> float:
+        """Largest distance between a score and the sum of its parts."""
+        return float(np.abs(self.base + self.contributions.sum(axis=(1, 2)) - self.scores).max(initial=0.0))
+
+    @cached_property
+    def net(self) -> np.ndarray:
+        """Contribution of each history item, all heads together: float64, shape (K, J)."""
+        return np.asarray(self.contributions.sum(axis=2))
+
+    @cached_property
+    def attention(self) -> np.ndarray:
+        """Attention weights: what share of all that spoke *for* an item came from each history item and head.
+
+        float64, shape (K, J, F), >= 0; each item's weights sum to 1, or to 0 where nothing in the history speaks for it.
+        History items whose net contribution is negative count against and have weight 0.
+        """
+        for_it = np.maximum(self.net, 0.0)
+        total = for_it.sum(axis=1, keepdims=True)
+        share = np.divide(for_it, total, out=np.zeros_like(for_it), where=total > 0)
+        positive = np.maximum(self.contributions, 0.0)
+        part = positive.sum(axis=2, keepdims=True)
+        return share[:, :, None] * np.divide(positive, part, out=np.zeros_like(positive), where=part > 0)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The weight table in long form: one row per recommended item, history item and head with a contribution."""
+        k, j, f = np.nonzero(self.contributions)
+        return pd.DataFrame(
+            {
+                "user_id": self.user_id,
+                "rank": k + 1,
+                "item_id": self.picks.item_id[k],
+                "history_item_id": self.past.item_id[j],
+                "head": np.array(self.model.heads, dtype=object)[f],
+                "contribution": self.contributions[k, j, f],
+                "attention_weight": self.attention[k, j, f],
+                "base": self.base[k],
+                "score": self.scores[k],
+            }
+        )

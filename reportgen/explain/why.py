@@ -1,0 +1,183 @@
+"""From a fitted scorer to explanations, for one user or for many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reportgen.attention.contributions import Contributions
+from reportgen.attention.history import Events, gather_events
+from reportgen.attention.scorer import AttentionScorer
+from reportgen.attention.store import model_id
+from reportgen.data.dataset import Dataset
+from reportgen.errors import ModelError
+from reportgen.explain.explanation import Explanation, ModelFacts, Past, Picks, Usage
+from reportgen.explain.privacy import Privacy, make_privacy
+
+#: The float32 bulk score may differ from the float64 sum by this much, relative to 1 + |score|.
+_BULK_TOLERANCE = 1e-4
+_DETAILS = ("category", "brand", "price", "currency", "url", "sponsored", "price_personalised")
+
+
+def explain(
+    scorer: AttentionScorer,
+    data: Dataset,
+    user_id: str,
+    n: int = 5,
+    as_of: int | None = None,
+    privacy: Privacy | None = None,
+) -> Explanation:
+    """Explain the `n` best items of one user.
+
+    Parameters
+    ----------
+    scorer : AttentionScorer
+        Fitted on the catalogue of `data`.
+    data : Dataset
+    user_id : str
+    n : int
+    as_of : int, optional
+        Reference time in microseconds since 1970 UTC; later events are not used. The newest event of `data` when None.
+    privacy : Privacy, optional
+        Fold the items that the catalogue marks as sensitive when None.
+
+    Raises
+    ------
+    InputError
+        Unknown user.
+    ModelError
+        The model belongs to another catalogue.
+    """
+    return explain_many(scorer, data, [user_id], n, as_of, privacy)[0]
+
+
+def explain_many(
+    scorer: AttentionScorer,
+    data: Dataset,
+    user_ids: Iterable[str],
+    n: int = 5,
+    as_of: int | None = None,
+    privacy: Privacy | None = None,
+) -> list[Explanation]:
+    """As `explain`, for a batch of users in one go; pass some hundreds at a time."""
+    data = scorer.check_data(data)
+    users = scorer.user_codes(data, user_ids)
+    privacy = privacy or make_privacy(data)
+    before = data if as_of is None else data.until(as_of)
+    as_of = as_of if as_of is not None else int(data.timestamps.max(initial=0))
+    events = gather_events(before, users, scorer.history_cap, privacy.excluded)
+    codes, bulk = scorer.recommend_codes(before, users, n, privacy.barred, privacy.excluded)
+    parts = scorer.contributions(events, codes)
+    _check_bulk(parts.score, bulk)
+    maker = _Maker(data, before, as_of, parts, privacy, Shelf.of(data), model_facts(scorer), scorer.popularity_)
+    usage = _usage(data, before, users, scorer.history_cap, events)
+    bounds = np.searchsorted(parts.row, np.arange(users.size + 1))
+    return [maker.one(b, users[b], codes[b], slice(bounds[b], bounds[b + 1]), usage[b]) for b in range(users.size)]
+
+
+def model_facts(scorer: AttentionScorer) -> ModelFacts:
+    """What a report says about the model."""
+    finite = np.isfinite(np.asarray(scorer.half_lives, dtype=np.float64))
+    return ModelFacts(
+        model_id(scorer),
+        tuple(scorer.heads_),
+        tuple(int(head) for head in np.flatnonzero(scorer.theta_.any(axis=1))),
+        bool(scorer.theta_[:, finite].any()),
+        int(scorer.n_users_),
+        int(scorer.base_.size),
+        int(scorer.n_users_learnt_) if scorer.learnt_ else 0,
+        int(scorer.min_support),
+        int(scorer.history_cap),
+        tuple(float(h) for h in scorer.half_lives),
+    )
+
+
+def _check_bulk(exact: np.ndarray, bulk: np.ndarray) -> None:
+    """The list was ranked by a float32 product over all items; the reasons are sums in float64. They must agree."""
+    there = np.isfinite(bulk)
+    gap = np.abs(exact[there] - bulk[there]) / (1.0 + np.abs(exact[there]))
+    if not gap.max(initial=0.0) <= _BULK_TOLERANCE:
+        raise ModelError(f"the explained score differs from the ranking score by {gap.max():.3g}; the model is not consistent")
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """The catalogue as plain arrays, read once per batch: a look-up in a DataFrame costs more than a whole explanation."""
+
+    title: np.ndarray
+    details: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, data: Dataset) -> Shelf:
+        there = [name for name in _DETAILS if name in data.catalogue.columns]
+        details = {name: data.catalogue[name].to_numpy(dtype=object) for name in there}
+        return cls(data.catalogue["title"].to_numpy(dtype=object), details)
+
+    def facts(self, item: int) -> dict[str, object]:
+        """What is known about an item; missing values are left out."""
+        found = {name: column[item] for name, column in self.details.items()}
+        return {name: value for name, value in found.items() if _known(value)}
+
+
+def _known(value: object) -> bool:
+    return value is not None and value is not pd.NA and not (isinstance(value, float) and not np.isfinite(value))
+
+
+@dataclass(frozen=True, eq=False)
+class _Maker:
+    """Everything that the explanations of one batch share."""
+
+    data: Dataset
+    before: Dataset
+    as_of: int
+    parts: Contributions
+    privacy: Privacy
+    shelf: Shelf
+    facts: ModelFacts
+    popularity: np.ndarray
+
+    def one(self, row: int, user: int, codes: np.ndarray, mine: slice, usage: Usage) -> Explanation:
+        """The explanation of one user of the batch: history newest first, items best first."""
+        parts, count = self.parts, int((codes >= 0).sum())
+        order = np.argsort(-parts.last_event[mine], kind="stable")
+        best = np.argsort(-parts.score[row, :count], kind="stable")
+        return Explanation(
+            str(self.data.user_ids[user]),
+            self.as_of,
+            self._past(mine, order),
+            self._picks(codes[:count][best]),
+            np.ascontiguousarray(parts.value[mine][order][:, best].transpose(1, 0, 2)),
+            parts.base[row, :count][best],
+            parts.score[row, :count][best],
+            parts.support[mine][order][:, best].T,
+            usage,
+            self.facts,
+        )
+
+    def _past(self, mine: slice, order: np.ndarray) -> Past:
+        item, event = self.parts.item[mine][order], self.parts.last_event[mine][order]
+        kind = np.array(self.before.event_types, dtype=object)[self.before.types[event]]
+        dates, count = self.before.timestamps[event], self.parts.n_events[mine][order]
+        return Past(self.data.item_ids[item], self.shelf.title[item], dates, count, kind, self.privacy.hidden[item])
+
+    def _picks(self, item: np.ndarray) -> Picks:
+        details = tuple(self.shelf.facts(i) for i in item)
+        return Picks(self.data.item_ids[item], self.shelf.title[item], self.popularity[item], details)
+
+
+def _usage(data: Dataset, before: Dataset, users: np.ndarray, cap: int, events: Events) -> list[Usage]:
+    """How many events of each user were used, and why the others were not."""
+    total, known = np.diff(data.indptr)[users], np.diff(before.indptr)[users]
+    used = np.bincount(events.row, minlength=users.size)
+    capped = np.maximum(known - cap, 0)
+    bounds = np.searchsorted(events.row, np.arange(users.size + 1))
+    out = []
+    for b in range(users.size):
+        when = before.timestamps[events.event[bounds[b] : bounds[b + 1]]]
+        first, last = (int(when.min()), int(when.max())) if when.size else (None, None)
+        rest = int(known[b] - used[b] - capped[b])
+        out.append(Usage(int(known[b]), int(used[b]), int(capped[b]), rest, int(total[b] - known[b]), first, last))
+    return out

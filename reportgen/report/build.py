@@ -1,0 +1,202 @@
+"""From an ``Explanation`` to a ``Report``: the page in words and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reportgen import __version__
+from reportgen.config import Config
+from reportgen.explain.explanation import Explanation
+from reportgen.report.document import SCHEMA, Item, Link, Report, Section
+from reportgen.report.ledgers import Figures, head_label, list_heatmaps, make_figures, make_ledger, past_details, past_labels
+from reportgen.report.record import iso, make_record, record_hash
+from reportgen.report.sentences import Teller
+from reportgen.report.words import Words, name, words
+from reportgen.text import clean
+
+_LINKS = ("change", "object", "switch_off", "non_personalised", "complaint")
+_COLUMN_TITLE = 40
+_TEXT = 400
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who the report is for.
+
+    Attributes
+    ----------
+    key : str
+        Pseudonym; "" leaves the line out.
+    name : str
+        Shown instead of the pseudonym where given.
+    """
+
+    key: str = ""
+    name: str = ""
+
+
+def build_report(
+    why: Explanation,
+    locale: str = "en",
+    created: str = "",
+    config: Config | None = None,
+    reader: Reader | None = None,
+    synthetic: bool = False,
+) -> Report:
+    """Tell an explanation in one language.
+
+    Parameters
+    ----------
+    why : Explanation
+    locale : str
+        ``en`` or ``zh-CN``.
+    created : str, optional
+        ISO 8601 time for documents; the explanation's reference time when empty, so that the same input gives the same bytes.
+    config : Config, optional
+    reader : Reader, optional
+    synthetic : bool
+        Say on the page that the data are made up.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ConfigError
+        Unknown locale.
+    """
+    return _Builder(why, words(locale), config or Config(), reader or Reader(), synthetic).report(created)
+
+
+class _Builder:
+    """The parts of one page; each method makes one of them."""
+
+    def __init__(self, why: Explanation, words: Words, config: Config, reader: Reader, synthetic: bool) -> None:
+        self.why, self.words, self.config, self.reader = why, words, config, reader
+        self.synthetic = synthetic or config.report.synthetic
+        self.feature_labels = _feature_labels(config, words.locale)
+        self.figures: Figures = make_figures(why)
+        self.labels = past_labels(why, words)
+        self.details = past_details(why, words)
+        self.titles = [clean(t, config.report.title_length) or words.say("item.no_title") for t in why.picks.title]
+        self.teller = Teller(why, self.figures, words, self.labels, self.feature_labels)
+        self.columns = self._columns(short=True)
+
+    def report(self, created: str) -> Report:
+        record = make_record(self.why, self.reader.key)
+        return Report(
+            SCHEMA,
+            self.words.locale,
+            self.words.direction,
+            self.reader.key,
+            self.words.say("page.title"),
+            self._meta(),
+            self.words.say("page.synthetic") if self.synthetic else "",
+            self.teller.lead(),
+            tuple(self._item(k) for k in range(len(self.titles))),
+            tuple(section for section in (self._overview(), self._data(), self._choices(), self._method()) if section),
+            self._footer(record_hash(record)),
+            created or iso(self.why.as_of),
+            record,
+        )
+
+    def _columns(self, short: bool) -> tuple[str, ...]:
+        heads = [self.why.model.heads[h] for h in self.figures.heads]
+        return tuple(head_label(self.words, head, self.feature_labels, short) for head in heads)
+
+    def _meta(self) -> tuple[str, ...]:
+        say, usage = self.words.say, self.why.usage
+        who = []
+        if self.reader.name and self.config.privacy.show_name:
+            who = [say("page.for_name", name=name(clean(self.reader.name, 60)))]
+        elif self.reader.key:
+            who = [say("page.for_key", key=self.reader.key)]
+        period = say("page.period_none")
+        if usage.first is not None and usage.last is not None:
+            period = say("page.period", first=self.words.date(usage.first), last=self.words.date(usage.last))
+        return (*who, say("page.as_of", date=self.words.date(self.why.as_of)), period)
+
+    def _item(self, k: int) -> Item:
+        reasons = self.config.report.reasons
+        ledger = make_ledger(self.why, self.figures, k, self.words, self.labels, self.details, self.columns, reasons)
+        notices = self._notices(k)
+        return Item(k + 1, self.titles[k], self._facts(k), self.teller.sentence(k), self.teller.notes(k), notices, ledger)
+
+    def _facts(self, k: int) -> tuple[str, ...]:
+        known = self.why.picks.details[k]
+        facts = [clean(str(known[key]), _COLUMN_TITLE) for key in ("brand", "category") if known.get(key)]
+        price = known.get("price")
+        if isinstance(price, float | int):
+            facts.append(self.words.price(float(price), str(known.get("currency") or "")))
+        return tuple(facts)
+
+    def _notices(self, k: int) -> tuple[str, ...]:
+        known = self.why.picks.details[k]
+        keys = (("sponsored", "item.sponsored"), ("price_personalised", "item.priced"))
+        return tuple(self.words.say(key) for flag, key in keys if known.get(flag))
+
+    def _overview(self) -> Section | None:
+        picks = [clean(title, _COLUMN_TITLE) for title in self.titles]
+        maps = list_heatmaps(
+            self.why, self.figures, self.words, self.labels, picks, self.columns, self._columns(short=False), self.config.report.reasons
+        )
+        return Section("overview", self.words.say("overview.heading"), (), (), maps) if maps else None
+
+    def _data(self) -> Section:
+        say, usage, operator = self.words.say, self.why.usage, self.config.operator
+        folded = int(self.why.past.hidden.sum())
+        lines = [say("data.used", usage.used) if usage.used else say("data.none"), say("data.what")]
+        if usage.capped:
+            lines.append(say("data.capped", usage.capped, cap=self.words.count(self.why.model.history_cap)))
+        if usage.after:
+            lines.append(say("data.after", usage.after, date=self.words.date(self.why.as_of)))
+        if usage.excluded:
+            lines.append(say("data.excluded", usage.excluded))
+        if folded:
+            lines.append(say("data.folded", folded))
+        lines.append(say("data.not_used"))
+        for key, text in (("purpose", operator.purpose), ("retention", operator.retention)):
+            if text:
+                lines.append(say(f"data.{key}", text=clean(text, _TEXT)))
+        return Section("data", say("data.heading"), tuple(lines))
+
+    def _choices(self) -> Section:
+        say, operator = self.words.say, self.config.operator
+        urls = {key: getattr(operator.links, key) for key in _LINKS}
+        links = tuple(Link(say(f"choices.{key}"), url) for key, url in urls.items() if url)
+        given = (("responsible", "name", operator.name), ("contact", "contact", operator.contact), ("address", "address", operator.address))
+        lines = [say(f"choices.{key}", **{field: clean(text, _TEXT)}) for key, field, text in given if text]
+        needed = (("links", bool(links)), ("name", bool(operator.name)), ("contact", bool(operator.contact)))
+        missing = [say(f"choices.missing_{what}") for what, there in needed if not there]
+        if missing:
+            lines.append(say("choices.missing", what=self.words.list(missing)))
+        return Section("choices", say("choices.heading"), tuple(lines), links)
+
+    def _method(self) -> Section:
+        say, model = self.words.say, self.why.model
+        lines = [say("method.sum"), say("method.recency" if model.fades else "method.no_recency"), say("method.share")]
+        lines.append(say("method.support", model.min_support))
+        lines.append(say("method.learnt", model.n_learnt) if model.n_learnt else say("method.not_learnt"))
+        idle = [head for at, head in enumerate(model.heads) if at not in model.live]
+        if idle:
+            heads = [head_label(self.words, head, self.feature_labels, short=False) for head in idle]
+            lines.append(say("method.unused_heads", heads=self.words.list(heads)))
+        lines += [say("method.limits"), say("method.check", gap=f"{self.why.sum_gap:.1g}"), say("method.fidelity")]
+        return Section("method", say("method.heading"), tuple(lines))
+
+    def _footer(self, digest: str) -> tuple[str, ...]:
+        say, model = self.words.say, self.why.model
+        facts = say("method.model", model=model.model_id, users=self.words.count(model.n_users), items=self.words.count(model.n_items))
+        made = say("page.footer", tool="reportgen", version=__version__)
+        own = (clean(self.config.look.footer, _TEXT),) if self.config.look.footer else ()
+        return (*own, facts, say("page.record", hash=digest[:16]), made)
+
+
+def _feature_labels(config: Config, locale: str) -> dict[str, str]:
+    """The operator's names for features of his own, in the reader's language where given."""
+    found = {}
+    for feature, setting in config.features.items():
+        label = setting.label.get(locale) or next(iter(setting.label.values()), feature.replace("_", " "))
+        found[feature] = clean(label, _COLUMN_TITLE)
+    return found

@@ -1,0 +1,133 @@
+"""The sentences of a report: what they say follows from the numbers, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reportgen.explain.explanation import Explanation
+from reportgen.report.ledgers import Figures, head_label
+from reportgen.report.words import Words, name
+
+#: A second reason is told when it has at least this share, in whole percent.
+_SECOND = 10
+#: "A few items decided this": at most this many make up at least half.
+_FEW = 3
+#: Below this share the strongest item does not decide alone.
+_WEAK = 25
+
+
+class Teller:
+    """Tells one explanation in one language.
+
+    Parameters
+    ----------
+    why : Explanation
+    figures : Figures
+    words : Words
+    labels : list of str
+        Short titles of the history items.
+    feature_labels : dict
+        The operator's names for features of his own.
+    """
+
+    def __init__(self, why: Explanation, figures: Figures, words: Words, labels: list[str], feature_labels: dict[str, str]) -> None:
+        self.why, self.figures, self.words, self.labels = why, figures, words, labels
+        self.feature_labels = feature_labels
+        self.heads = [why.model.heads[h] for h in figures.heads]
+
+    # -- the list as a whole -------------------------------------------------------------------------------------
+
+    def lead(self) -> str:
+        """The list in one paragraph."""
+        why, say = self.why, self.words.say
+        if len(why.scores) == 0:
+            return say("lead.none")
+        if not why.attention.any():
+            return say("lead.popular" if why.usage.used == 0 else "lead.popular_history")
+        spoke = why.attention.any(axis=(1, 2))
+        weight = why.attention[spoke].sum(axis=2).mean(axis=0)
+        head = self._strongest_head(why.attention[spoke].sum(axis=1).mean(axis=0))
+        named = np.flatnonzero((weight > 0) & ~why.past.hidden)
+        named = named[np.argsort(-weight[named], kind="stable")]
+        if named.size == 0:
+            return say("lead.folded_only", **head)
+        reach = np.cumsum(weight[named[:_FEW]])
+        enough = int(np.argmax(reach >= 0.5)) + 1 if reach[-1] >= 0.5 else 0
+        if not enough:
+            return say("lead.spread", int((weight > 0).sum()), **head)
+        items = self.words.list([name(self.labels[j]) for j in named[:enough]])
+        return say("lead.concentrated", enough, share=self._percent(reach[enough - 1]), items=items, **head)
+
+    def _strongest_head(self, by_head: np.ndarray) -> dict[str, str]:
+        best = int(np.argmax(by_head))
+        label = head_label(self.words, self.why.model.heads[best], self.feature_labels, short=False)
+        return {"head": label, "head_share": self._percent(by_head[best])}
+
+    def _percent(self, share: float) -> str:
+        return self.words.percent(min(100, round(100 * float(share))))
+
+    # -- one product ---------------------------------------------------------------------------------------------
+
+    def sentence(self, k: int) -> str:
+        """Why this product: the strongest reason, and the second where it counts."""
+        told = self._told(k)
+        if not told:
+            return self._without_reason(k)
+        head = [self._head_of(k, j) for j in told]
+        if len(told) == 2 and head[0] == head[1]:
+            return self._reason(k, told, self._why(head[0], two=True))
+        return " ".join(self._reason(k, [j], self._why(h, two=False)) for j, h in zip(told, head, strict=True))
+
+    def _told(self, k: int) -> list[int]:
+        """History items that the sentence names, strongest first."""
+        net = np.where(self.why.past.hidden, 0.0, self.why.net[k])
+        order = np.argsort(-net, kind="stable")[:2]
+        shares = self.figures.shares[k]
+        return [int(j) for place, j in enumerate(order) if net[j] > 0 and shares[j] >= (1 if place == 0 else _SECOND)]
+
+    def _without_reason(self, k: int) -> str:
+        say, popularity = self.words.say, int(self.why.picks.popularity[k])
+        if self.figures.shares[k].any():
+            return say("reason.folded.text", why=self._why(self._head_of_all(k), two=False))
+        return say("reason.popular.text", popularity) if popularity else say("reason.new.text")
+
+    def _head_of(self, k: int, j: int) -> str:
+        return self.heads[int(np.argmax(self.figures.cells[k, j]))]
+
+    def _head_of_all(self, k: int) -> str:
+        return self.heads[int(np.argmax(self.figures.cells[k].sum(axis=0)))]
+
+    def _why(self, head: str, two: bool) -> str:
+        key = f"because.{head}" if two or f"because.{head}_one" not in self.words else f"because.{head}_one"
+        if key in self.words:
+            return self.words.say(key)
+        return self.words.say("because.other", feature=head_label(self.words, head, self.feature_labels))
+
+    def _reason(self, k: int, told: list[int], why: str) -> str:
+        kinds = {str(self.why.past.event_type[j]) for j in told}
+        kind = kinds.pop() if len(kinds) == 1 else "mixed"
+        key = f"reason.{kind}" if f"reason.{kind}.one" in self.words else "reason.mixed"
+        given = {"why": why}
+        for letter, j in zip("ab", told, strict=False):
+            given |= {letter: name(self.labels[j]), f"share_{letter}": self.words.percent(int(self.figures.shares[k, j]))}
+        return self.words.say(f"{key}.{'two' if len(told) == 2 else 'one'}", **given)
+
+    def notes(self, k: int) -> tuple[str, ...]:
+        """What would change it, and on how many shoppers it rests."""
+        told = self._told(k)
+        if not told:
+            return ()
+        return (self._without(k, told[0]), self._support(k, told))
+
+    def _without(self, k: int, j: int) -> str:
+        """Leave-one-out: exact, since the score is a sum."""
+        total, points, places = self.figures.total[k], self.figures.points[k, j], self.figures.decimals
+        before, after = (self.words.number(value / 10**places, places) for value in (total, total - points))
+        key = "item.without" if self.figures.shares[k, j] >= _WEAK else "item.without_weak"
+        return self.words.say(key, a=name(self.labels[j]), before=before, after=after)
+
+    def _support(self, k: int, told: list[int]) -> str:
+        for j in told:
+            if self._head_of(k, j) == "together":
+                return self.words.say("item.support", int(self.why.support[k, j]), a=name(self.labels[j]))
+        return self.words.say("item.support_content")
