@@ -111,7 +111,9 @@ def unknown(key: str, known: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the most similar known word, "" when there is none at all."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)), "")
+    by_form = {name.casefold(): name for name in reversed(list(known))}
+    close = difflib.get_close_matches(word.casefold(), list(by_form), n=1, cutoff=0.0)
+    return by_form[close[0]] if close else ""
 
 
 def table(cls: Any, raw: Any, source: str, section: str) -> Any:

@@ -175,7 +175,7 @@ class ReportConfig:
     """What one report holds."""
 
     n: int = checked(5, below(1))
-    reasons: int = checked(8, below(1))
+    reasons: int = checked(6, below(1))
     history_cap: int = checked(200, below(1))
     locale: Literal["en", "zh-CN"] = "en"
     title_length: int = checked(120, below(8))
@@ -211,7 +211,7 @@ class Config:
 
 def _short_features(raw: dict[str, Any]) -> dict[str, Any]:
     """Read ``style = "category"`` as ``style = {kind = "category"}``."""
-    given = raw.get("features", {}) if isinstance(raw, dict) else {}
+    given = raw.get("features", {})
     if not isinstance(given, dict):
         return raw
     return raw | {"features": {name: {"kind": f} if isinstance(f, str) else f for name, f in given.items()}}

@@ -40,7 +40,9 @@ class Contributions:
     score: np.ndarray
 
 
-def contribute(heads: Heads, events: Events, weight: np.ndarray, base: np.ndarray, candidates: np.ndarray) -> Contributions:
+def contribute(
+    heads: Heads, events: Events, weight: np.ndarray, base: np.ndarray, candidates: np.ndarray
+) -> Contributions:
     """Take the scores of given candidates apart.
 
     Parameters

@@ -12,6 +12,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, normalize
 
+from reportgen.errors import ConfigError
+
 #: Blocks that are built when the caller names none: column of the catalogue -> kind of encoder.
 DEFAULT_FEATURES: dict[str, str] = {
     "category": "category",
@@ -20,6 +22,8 @@ DEFAULT_FEATURES: dict[str, str] = {
     "tags": "tags",
     "title": "text",
 }
+#: The head that is no feature: people who took one item also took the other.
+TOGETHER = "together"
 KINDS = ("category", "tags", "text", "price")
 
 _WORD = re.compile(r"[^\W\d_][\w'-]*", re.UNICODE)
@@ -38,8 +42,8 @@ class FeatureBlock:
     kind : str
         ``category``, ``tags``, ``text`` or ``price``.
     matrix : csr_matrix of float32, shape (I, d)
-        Non-negative rows of unit length (zero where the item has no such feature), so that the inner product of two rows
-        is their cosine and lies in [0, 1].
+        Non-negative rows of unit length (zero where the item has no such feature), so that the inner product of two
+        rows is their cosine and lies in [0, 1].
     """
 
     name: str
@@ -47,7 +51,9 @@ class FeatureBlock:
     matrix: sparse.csr_matrix
 
 
-def encode_features(catalogue: pd.DataFrame, features: Mapping[str, tuple[str, str]] | None = None) -> list[FeatureBlock]:
+def encode_features(
+    catalogue: pd.DataFrame, features: Mapping[str, tuple[str, str]] | None = None
+) -> list[FeatureBlock]:
     """Encode the columns of a catalogue.
 
     Parameters
@@ -65,10 +71,31 @@ def encode_features(catalogue: pd.DataFrame, features: Mapping[str, tuple[str, s
         features = {name: (name, kind) for name, kind in DEFAULT_FEATURES.items() if name in catalogue.columns}
     blocks = []
     for name, (column, kind) in features.items():
+        _check_feature(name, column, kind, catalogue)
         matrix = _ENCODERS[kind](catalogue[column])
-        if matrix is not None and _tells_apart(matrix):
+        if matrix is not None and _tells_apart(_canonical(matrix)):
             blocks.append(FeatureBlock(name, kind, _unit_rows(matrix)))
     return blocks
+
+
+def _check_feature(name: str, column: str, kind: str, catalogue: pd.DataFrame) -> None:
+    if name == TOGETHER:
+        raise ConfigError(
+            f"features: the name {TOGETHER!r} is taken by the head of joint purchases; choose another name"
+        )
+    if kind not in KINDS:
+        raise ConfigError(f"features: {name!r} has the unknown kind {kind!r}; a kind is one of {', '.join(KINDS)}")
+    if column not in catalogue.columns:
+        there = ", ".join(str(known) for known in catalogue.columns)
+        raise ConfigError(f"features: {name!r} reads the column {column!r}, which the catalogue lacks; it has {there}")
+
+
+def _canonical(matrix: sparse.spmatrix) -> sparse.csr_matrix:
+    """Sorted, each entry once, no stored zeros: equal rows then have equal arrays."""
+    matrix = sparse.csr_matrix(matrix, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def _unit_rows(matrix: sparse.spmatrix) -> sparse.csr_matrix:
@@ -79,7 +106,11 @@ def _tells_apart(matrix: sparse.csr_matrix) -> bool:
     """True when at least two items differ: a feature that all items share can explain nothing."""
     if matrix.nnz == 0:
         return False
-    return bool((abs(matrix - sparse.csr_matrix(np.ones((matrix.shape[0], 1))) @ matrix[0])).max() > 0)
+    width = np.diff(matrix.indptr)
+    if (width != width[0]).any():
+        return True
+    columns, values = (part.reshape(-1, width[0]) for part in (matrix.indices, matrix.data))
+    return bool((columns != columns[0]).any() or (values != values[0]).any())
 
 
 def _category(column: pd.Series) -> sparse.csr_matrix | None:
@@ -120,7 +151,8 @@ def _scatter(rows: sparse.spmatrix, known: np.ndarray) -> sparse.csr_matrix:
 
 def _tfidf(documents: list[list[str]], min_df: int) -> sparse.csr_matrix | None:
     try:
-        return TfidfVectorizer(analyzer=_identity, min_df=min_df, max_features=50_000, sublinear_tf=True).fit_transform(documents)
+        encoder = TfidfVectorizer(analyzer=_identity, min_df=min_df, max_features=50_000, sublinear_tf=True)
+        return encoder.fit_transform(documents)
     except ValueError:  # scikit-learn's word for "no vocabulary is left"
         return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from reportgen.attention.features import FeatureBlock
+from reportgen.attention.features import TOGETHER, FeatureBlock
 from reportgen.attention.kernels import Kernel
 
 
@@ -15,8 +15,8 @@ from reportgen.attention.kernels import Kernel
 class Heads:
     """Head 0 reads the `together` kernel, head ``f`` the feature block ``f - 1``.
 
-    A content kernel is kept as its features: ``S_f = F F^T`` without the diagonal. That is exact (two items of one category
-    always have the same strength, which a list of nearest neighbours would cut arbitrarily) and small.
+    A content kernel is kept as its features: ``S_f = F F^T`` without the diagonal. That is exact (two items of one
+    category always have the same strength, which a list of nearest neighbours would cut arbitrarily) and small.
     """
 
     kernel: Kernel
@@ -24,7 +24,7 @@ class Heads:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return ("together", *(block.name for block in self.blocks))
+        return (TOGETHER, *(block.name for block in self.blocks))
 
     def scores(self, head: int, rows: sparse.csr_matrix) -> np.ndarray:
         """One head for weighted histories (B, I): float32 (B, I). No item speaks for itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
 from reportgen.data.dataset import Dataset
 
@@ -72,28 +73,51 @@ def decay(age: np.ndarray, half_lives: tuple[float, ...]) -> np.ndarray:
     return np.exp2(-age[:, None] / np.asarray(half_lives, dtype=np.float64)[None, :])
 
 
+_WHOLE = 2**62
+
 #: Looking at something is weaker than taking it: these do not hide an item from the list, nor count as "took it".
 SOFT_TYPES = ("view", "cart")
 
 
-def strong_types(data: Dataset) -> np.ndarray:
-    """For each event type: is it taking, not merely looking? With nothing but views, a view is taking.
+def looking_takes(data: Dataset) -> bool:
+    """True where people do nothing but look: then a look is all the taking there is."""
+    present = np.array(data.event_types, dtype=object)[np.unique(data.types)]
+    return present.size > 0 and set(present) <= set(SOFT_TYPES)
+
+
+def strong_types(data: Dataset, looking: bool) -> np.ndarray:
+    """For each event type: is it taking, not merely looking?
+
+    Parameters
+    ----------
+    data : Dataset
+    looking : bool
+        What `looking_takes` said of the data that the model was fitted on. A part of them may hold nothing but views.
 
     Returns
     -------
     ndarray of bool, shape (number of event types,)
     """
-    strong = np.array([name not in SOFT_TYPES for name in data.event_types], dtype=bool)
-    present = np.unique(data.types)
-    return strong if strong[present].any() else np.ones_like(strong)
+    return np.array([looking or name not in SOFT_TYPES for name in data.event_types], dtype=bool)
 
 
-def strong_mask(data: Dataset) -> np.ndarray:
+def strong_mask(data: Dataset, looking: bool) -> np.ndarray:
     """Events by which a user took an item: bool, shape (E,)."""
-    return strong_types(data)[data.types]
+    return np.asarray(strong_types(data, looking)[data.types], dtype=bool)
 
 
-def holdout_mask(data: Dataset) -> np.ndarray:
+def seen_items(data: Dataset, users: np.ndarray, looking: bool) -> sparse.csr_matrix:
+    """Items that each user took, returned or hid: int8, shape (B, I), 1 where so. It looks at the whole history."""
+    events = gather_events(data, users, _WHOLE)
+    strong = strong_types(data, looking)[data.types[events.event]]
+    one = np.ones(int(strong.sum()), dtype=np.int8)
+    shape = (users.size, data.item_ids.size)
+    seen = sparse.csr_matrix((one, (events.row[strong], events.item[strong])), shape=shape)
+    seen.data[:] = 1  # several events on one item were summed, and an int8 sum may come round to 0
+    return seen
+
+
+def holdout_mask(data: Dataset, looking: bool) -> np.ndarray:
     """Each user's last order in which something was taken, and all that came after it.
 
     Users with nothing before that order hold out nothing.
@@ -103,7 +127,7 @@ def holdout_mask(data: Dataset) -> np.ndarray:
     ndarray of bool, shape (E,)
     """
     user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
-    took = strong_mask(data) & (data.values > 0)
+    took = strong_mask(data, looking) & (data.values > 0)
     last = np.full(data.user_ids.size, -1, dtype=np.int64)
     np.maximum.at(last, user[took], data.orders[took])
     return (last[user] >= 1) & (data.orders >= last[user])

@@ -129,7 +129,7 @@ def _sub_blocks(gram: sparse.csr_matrix, dense: np.ndarray | None, block: np.nda
         cube = np.stack([gram[part][:, part].toarray() for part in block], axis=1)
     missing = block < 0
     cube *= ~missing.T[:, :, None] & ~missing[None, :, :]
-    return cube
+    return np.asarray(cube)
 
 
 def _right_side(gram: sparse.csr_matrix, dense: np.ndarray | None, block: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ def _right_side(gram: sparse.csr_matrix, dense: np.ndarray | None, block: np.nda
     else:
         side = np.stack([gram[part][:, [t]].toarray().ravel() for part, t in zip(block, target, strict=True)])
     side[block < 0] = 0.0
-    return side
+    return np.asarray(side)
 
 
 def _solve_batch(cube: np.ndarray, side: np.ndarray, l2: float) -> np.ndarray:

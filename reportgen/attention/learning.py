@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from reportgen.attention.history import Events, decay, gather_events, strong_mask
+from reportgen.attention.heads import Heads
+from reportgen.attention.history import Events, decay, gather_events
+from reportgen.attention.ranking import fit_bpr
 from reportgen.data.dataset import Dataset
 
-#: Scores one head for a batch: (head, weighted histories as csr (B, I)) -> float32 (B, I).
-HeadScores = Callable[[int, sparse.csr_matrix], np.ndarray]
-
-_CHUNK = 100
+#: Users at a time: at most so many, and at most so many numbers.
+_CHUNK, _CELLS = 100, 64_000_000
 _POSITIVES = 20
+#: Fewer users than this with a held-out order cannot teach head weights.
+_MIN_USERS = 20
+
+
+@dataclass(frozen=True)
+class ExampleSettings:
+    """How examples are drawn; see the parameters of `AttentionScorer`."""
+
+    half_lives: tuple[float, ...]
+    max_users: int
+    n_negatives: int
+    history_cap: int
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Head weights, shape (P,); not ``learnt`` where they are the even start."""
+
+    theta: np.ndarray
+    learnt: bool
+    n_users: int
 
 
 @dataclass(frozen=True)
@@ -36,10 +56,23 @@ class Examples:
     n_users: int
 
 
+def learn_theta(examples: Examples, n_half_lives: int) -> Learnt:
+    """Head weights from the examples; the even start where too few users taught, or nothing better was found.
+
+    The start takes every head alike, every half-life alike, and popularity a little.
+    """
+    start = np.full(examples.difference.shape[1], 1.0 / n_half_lives)
+    start[-1] = 0.1
+    if examples.n_users < _MIN_USERS:
+        return Learnt(start, False, examples.n_users)
+    found = fit_bpr(examples.difference, examples.weight, start)
+    return Learnt(found.theta, found.improved, examples.n_users)
+
+
 def held_out_items(data: Dataset, held: np.ndarray, seen: sparse.csr_matrix) -> list[np.ndarray]:
-    """For each user the new items of the held-out order (mask of shape (E,)); empty where there are none."""
+    """For each user the new items among the held-out events (mask of shape (E,)); empty where there are none."""
     user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
-    want = held & strong_mask(data) & (data.values > 0)
+    want = held & (data.values > 0)
     shape = (data.user_ids.size, data.item_ids.size)
     taken = sparse.csr_matrix((np.ones(int(want.sum()), dtype=np.int8), (user[want], data.items[want])), shape=shape)
     taken.sum_duplicates()
@@ -59,11 +92,9 @@ def make_examples(
     train: Dataset,
     targets: list[np.ndarray],
     seen: sparse.csr_matrix,
-    head_scores: HeadScores,
-    n_heads: int,
-    half_lives: tuple[float, ...],
+    heads: Heads,
     popularity: np.ndarray,
-    settings: tuple[int, int, int],
+    settings: ExampleSettings,
     rng: np.random.Generator,
 ) -> Examples:
     """Build the examples.
@@ -75,43 +106,44 @@ def make_examples(
     targets : list of ndarray of int, length U
     seen : csr_matrix, shape (U, I)
         Items that may not be drawn as "other".
-    popularity : ndarray of float64, shape (I,)
+    heads : Heads
+        Fitted on `train`.
+    popularity : ndarray of int64, shape (I,)
         Users per item in `train`.
-    settings : (max_users, n_negatives, history_cap)
+    settings : ExampleSettings
+    rng : Generator
     """
-    max_users, n_negatives, cap = settings
+    popularity = popularity.astype(np.float64)
+    width = len(heads.names) * len(settings.half_lives) + 1
     users = np.flatnonzero([t.size > 0 for t in targets])
-    if users.size > max_users:
-        users = np.sort(rng.choice(users, max_users, replace=False))
+    if users.size > settings.max_users:
+        users = np.sort(rng.choice(users, settings.max_users, replace=False))
     parts = []
-    for at in range(0, users.size, _CHUNK):
-        batch = users[at : at + _CHUNK]
-        features = _features(train, batch, head_scores, n_heads, half_lives, popularity, cap)
+    chunk = max(1, min(_CHUNK, _CELLS // (width * popularity.size)))
+    for at in range(0, users.size, chunk):
+        batch = users[at : at + chunk]
+        features = _features(train, batch, heads, popularity, settings)
         for row, user in enumerate(batch):
-            parts.append(_pairs(features[:, row], targets[user], _others(seen, user, targets[user], popularity, n_negatives, rng)))
+            others = _others(seen, user, targets[user], popularity, settings.n_negatives, rng)
+            if others.size:  # someone who took all there is teaches nothing
+                parts.append(_pairs(features[:, row], targets[user], others))
     if not parts:
-        return Examples(np.empty((0, n_heads * len(half_lives) + 1), dtype=np.float32), np.empty(0), 0)
+        return Examples(np.empty((0, width), dtype=np.float32), np.empty(0), 0)
     size = np.array([len(p) for p in parts])
-    return Examples(np.concatenate(parts), np.repeat(1.0 / (size * size.size), size), users.size)
+    return Examples(np.concatenate(parts), np.repeat(1.0 / (size * size.size), size), len(parts))
 
 
 def _features(
-    train: Dataset,
-    batch: np.ndarray,
-    head_scores: HeadScores,
-    n_heads: int,
-    half_lives: tuple[float, ...],
-    popularity: np.ndarray,
-    cap: int,
+    train: Dataset, batch: np.ndarray, heads: Heads, popularity: np.ndarray, settings: ExampleSettings
 ) -> np.ndarray:
     """Features of all items for a batch of users: float32, shape (F * R + 1, B, I)."""
-    events = gather_events(train, batch, cap)
-    fading = decay(events.age, half_lives) * events.value[:, None]
-    rows = [weighted_rows(events, fading[:, r], popularity.size) for r in range(len(half_lives))]
-    out = np.empty((n_heads * len(rows) + 1, batch.size, popularity.size), dtype=np.float32)
-    for head in range(n_heads):
+    events = gather_events(train, batch, settings.history_cap)
+    fading = decay(events.age, settings.half_lives) * events.value[:, None]
+    rows = [weighted_rows(events, fading[:, r], popularity.size) for r in range(len(settings.half_lives))]
+    out = np.empty((len(heads.names) * len(rows) + 1, batch.size, popularity.size), dtype=np.float32)
+    for head in range(len(heads.names)):
         for r, row in enumerate(rows):
-            out[head * len(rows) + r] = head_scores(head, row)
+            out[head * len(rows) + r] = heads.scores(head, row)
     out[-1] = np.log1p(popularity)[None, :]
     return out
 
@@ -137,4 +169,4 @@ def _pairs(features: np.ndarray, targets: np.ndarray, others: np.ndarray) -> np.
     """Differences of every target with every other item, shape (T * O, P)."""
     targets = targets[:_POSITIVES]
     gap = features[:, targets][:, :, None] - features[:, others][:, None, :]
-    return gap.reshape(features.shape[0], -1).T
+    return np.asarray(gap.reshape(features.shape[0], -1).T)

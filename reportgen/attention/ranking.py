@@ -31,8 +31,8 @@ class HeadFit:
 def fit_bpr(difference: np.ndarray, weight: np.ndarray, start: np.ndarray, l2: float = 1e-3) -> HeadFit:
     """Bayesian personalised ranking over fixed features (Rendle et al., UAI 2009, eq. 4), with ``theta >= 0``.
 
-    Minimises ``sum_n weight_n log(1 + exp(-theta . d_n)) + l2 |theta * scale|^2`` where ``d_n`` is the feature vector of an
-    item that was taken minus that of one that was not. Columns are scaled to unit deviation while solving.
+    Minimises ``sum_n weight_n log(1 + exp(-theta . d_n)) + l2 |theta * scale|^2`` where ``d_n`` is the feature vector
+    of an item that was taken minus that of one that was not. Columns are scaled to unit deviation while solving.
 
     Parameters
     ----------
@@ -57,7 +57,9 @@ def fit_bpr(difference: np.ndarray, weight: np.ndarray, start: np.ndarray, l2: f
     begin = start[live] * scale[live]
     loss_start = loss_and_slope(begin)[0]
     bounds = [(0.0, None)] * begin.size
-    found = optimize.minimize(loss_and_slope, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200})
+    found = optimize.minimize(
+        loss_and_slope, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}
+    )
     if not np.isfinite(found.fun) or found.fun >= loss_start:
         return HeadFit(start.copy(), False, loss_start, loss_start)
     theta = np.zeros_like(start)

@@ -10,19 +10,26 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from reportgen.attention.contributions import Contributions, contribute
-from reportgen.attention.features import encode_features
+from reportgen.attention.features import TOGETHER, encode_features
 from reportgen.attention.heads import Heads
-from reportgen.attention.history import Events, decay, drop_events, gather_events, holdout_mask, strong_mask, strong_types
+from reportgen.attention.history import (
+    Events,
+    decay,
+    drop_events,
+    gather_events,
+    holdout_mask,
+    looking_takes,
+    seen_items,
+    strong_mask,
+)
 from reportgen.attention.kernels import fit_together, user_item
-from reportgen.attention.learning import Examples, held_out_items, make_examples, weighted_rows
-from reportgen.attention.ranking import fit_bpr
+from reportgen.attention.learning import ExampleSettings, held_out_items, learn_theta, make_examples, weighted_rows
+from reportgen.attention.parameters import check_parameters
+from reportgen.attention.top import best_columns
 from reportgen.data.dataset import Dataset
 from reportgen.errors import InputError, ModelError
 
 _CHUNK = 512
-_WHOLE = 2**62
-#: Fewer users than this with a held-out order cannot teach head weights; the start is kept and `learnt_` says so.
-_MIN_USERS = 20
 
 
 class AttentionScorer(BaseEstimator):
@@ -62,10 +69,12 @@ class AttentionScorer(BaseEstimator):
     base_ : ndarray of float64, shape (I,)
     popularity_ : ndarray of int64, shape (I,)
         Users who took the item.
-    n_users_ : int
-        Users who took anything.
+    n_users_, n_users_learnt_ : int
+        Users who took anything; those of them who taught the head weights.
     kernel_ : Kernel
     blocks_ : tuple of FeatureBlock
+    looking_takes_ : bool
+        True where the data had nothing but views and carts, so that these count as taking.
     learnt_ : bool
         False where too few users had a held-out order, or the optimiser found nothing better than the start.
     """
@@ -94,31 +103,36 @@ class AttentionScorer(BaseEstimator):
 
     # -- learning ------------------------------------------------------------------------------------------------
 
-    def fit(self, data: Dataset, y: None = None) -> AttentionScorer:
+    def fit(self, data: Dataset, y: None = None) -> AttentionScorer:  # noqa: ARG002
         """Learn kernels and head weights.
 
-        Head weights are learnt on each user's last order with kernels that have not seen it; then the kernels are fitted
-        again on everything.
+        Head weights are learnt on each user's last order with kernels that have not seen it; then the kernels are
+        fitted again on everything.
 
         Raises
         ------
+        ConfigError
+            A parameter cannot be used.
         InputError
             When the catalogue has no item.
         """
+        check_parameters(self.get_params(deep=False))
         if data.item_ids.size == 0:
             raise InputError("items: there is no item to recommend; give a catalogue with at least one row")
+        self.__dict__.pop("_model_id", None)  # the name of what was learnt before
         self.data_ = data
+        self.looking_takes_ = looking_takes(data)
         self.item_ids_ = data.item_ids
         self.candidate_ = data.catalogue["in_catalogue"].to_numpy(dtype=bool).copy()
         self.blocks_ = tuple(encode_features(data.catalogue, self.features))
-        self.heads_ = ("together", *(block.name for block in self.blocks_))
+        self.heads_ = (TOGETHER, *(block.name for block in self.blocks_))
         self._learn_heads(data)
         self._fit_kernels(data)
         self.base_ = self.theta_pop_ * np.log1p(self.popularity_.astype(np.float64))
         return self
 
     def _fit_kernels(self, data: Dataset) -> None:
-        strong = strong_mask(data)
+        strong = strong_mask(data, self.looking_takes_)
         user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
         shape = (data.user_ids.size, data.item_ids.size)
         taken = user_item(user[strong], data.items[strong], data.values[strong], shape)
@@ -127,38 +141,17 @@ class AttentionScorer(BaseEstimator):
         self.kernel_ = fit_together(taken, self.neighbours, self.l2, self.min_support)
 
     def _learn_heads(self, data: Dataset) -> None:
-        held = holdout_mask(data)
+        held = holdout_mask(data, self.looking_takes_)
         train = drop_events(data, held)
         self._fit_kernels(train)
-        examples = self._examples(data, train, held)
-        start = self._start()
-        self.n_users_learnt_ = examples.n_users
-        if examples.n_users < _MIN_USERS:
-            theta, self.learnt_ = start, False
-        else:
-            found = fit_bpr(examples.difference, examples.weight, start)
-            theta, self.learnt_ = found.theta, found.improved
-        self.theta_ = theta[:-1].reshape(len(self.heads_), len(self.half_lives))
-        self.theta_pop_ = float(theta[-1])
-
-    def _start(self) -> np.ndarray:
-        """Even weights: every head alike, every half-life alike, popularity a little."""
-        share = 1.0 / len(self.half_lives)
-        return np.concatenate([np.full(len(self.heads_) * len(self.half_lives), share), [0.1]])
-
-    def _examples(self, data: Dataset, train: Dataset, held: np.ndarray) -> Examples:
-        seen = self.seen(train, np.arange(train.user_ids.size))
-        return make_examples(
-            train,
-            held_out_items(data, held, seen),
-            seen,
-            self.heads().scores,
-            len(self.heads_),
-            tuple(self.half_lives),
-            self.popularity_.astype(np.float64),
-            (self.max_users, self.n_negatives, self.history_cap),
-            np.random.default_rng(self.random_state),
-        )
+        settings = ExampleSettings(tuple(self.half_lives), self.max_users, self.n_negatives, self.history_cap)
+        seen = seen_items(train, np.arange(train.user_ids.size), self.looking_takes_)
+        targets = held_out_items(data, held & strong_mask(data, self.looking_takes_), seen)
+        rng = np.random.default_rng(self.random_state)
+        examples = make_examples(train, targets, seen, self.heads(), self.popularity_, settings, rng)
+        found = learn_theta(examples, len(self.half_lives))
+        self.theta_ = found.theta[:-1].reshape(len(self.heads_), len(self.half_lives))
+        self.theta_pop_, self.learnt_, self.n_users_learnt_ = float(found.theta[-1]), found.learnt, found.n_users
 
     def heads(self) -> Heads:
         """Kernel and feature blocks as the one object that reads them."""
@@ -181,13 +174,7 @@ class AttentionScorer(BaseEstimator):
 
         It looks at the whole history, whatever the cap and whatever is left out of scoring.
         """
-        events = gather_events(data, users, _WHOLE)
-        strong = strong_types(data)[data.types[events.event]]
-        one = np.ones(int(strong.sum()), dtype=np.int8)
-        seen = sparse.csr_matrix((one, (events.row[strong], events.item[strong])), shape=(users.size, data.item_ids.size))
-        seen.sum_duplicates()
-        seen.data[:] = 1
-        return seen
+        return seen_items(data, users, self.looking_takes_)
 
     def recommend(
         self, user_ids: Iterable[str], n: int = 10, data: Dataset | None = None, exclude: np.ndarray | None = None
@@ -249,7 +236,7 @@ class AttentionScorer(BaseEstimator):
             scores[:, closed] = -np.inf
             own = self.seen(data, batch).tocoo()
             scores[own.row, own.col] = -np.inf
-            codes[at : at + _CHUNK], best[at : at + _CHUNK] = _top(scores, n)
+            codes[at : at + _CHUNK], best[at : at + _CHUNK] = best_columns(scores, n)
         return codes, best
 
     def contributions(self, events: Events, candidates: np.ndarray) -> Contributions:
@@ -267,7 +254,7 @@ class AttentionScorer(BaseEstimator):
 
     def _weights(self, events: Events) -> np.ndarray:
         """How much each event counts for each head: float64, shape (E, F)."""
-        return (decay(events.age, tuple(self.half_lives)) * events.value[:, None]) @ self.theta_.T
+        return np.asarray((decay(events.age, tuple(self.half_lives)) * events.value[:, None]) @ self.theta_.T)
 
     # -- small helpers -------------------------------------------------------------------------------------------
 
@@ -278,30 +265,18 @@ class AttentionScorer(BaseEstimator):
         if data is None:
             raise ModelError("a loaded model holds no histories; pass data=")
         if not np.array_equal(data.item_ids, self.item_ids_):
-            raise ModelError("the catalogue is not the one this model was fitted on; fit again, or pass the data it was fitted on")
+            raise ModelError("the items are not those this model was fitted on; fit again, or pass the data it knows")
         return data
 
     @staticmethod
     def user_codes(data: Dataset, user_ids: Iterable[str]) -> np.ndarray:
         """Positions of users in `data`; an unknown one is an error that names it."""
-        wanted = np.array(list(user_ids), dtype=object)
+        wanted = np.array([user_ids] if isinstance(user_ids, str) else list(user_ids), dtype=object)
+        if odd := [user for user in wanted if not isinstance(user, str)]:
+            raise InputError(f"user {odd[0]!r} is not text; ids are text and compared exactly")
         place = np.searchsorted(data.user_ids, wanted)
         bounded = np.minimum(place, max(data.user_ids.size - 1, 0))
         known = data.user_ids[bounded] == wanted if data.user_ids.size else np.zeros(wanted.size, dtype=bool)
         if not known.all():
             raise InputError(f"unknown user {str(wanted[~known][0])!r}; ids are text and compared exactly")
         return place.astype(np.int64)
-
-
-def _top(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `n` best columns of each row, best first, ties by column; -1 and -inf beyond what is left."""
-    width = min(n, scores.shape[1])
-    part = np.argpartition(-scores, width - 1, axis=1)[:, :width]
-    part.sort(axis=1)
-    order = np.argsort(-np.take_along_axis(scores, part, 1), axis=1, kind="stable")
-    codes = np.take_along_axis(part, order, 1).astype(np.int64)
-    best = np.take_along_axis(scores, codes, 1)
-    codes[~np.isfinite(best)] = -1
-    pad = ((0, 0), (0, n - width))
-    return np.pad(codes, pad, constant_values=-1), np.pad(best, pad, constant_values=-np.inf)
-

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
 
 from reportgen.attention.features import KINDS, FeatureBlock
 from reportgen.attention.kernels import Kernel
@@ -16,14 +17,22 @@ from reportgen.attention.scorer import AttentionScorer
 from reportgen.errors import ModelError
 
 FORMAT = "reportgen.model/1"
-_PARAMETERS = ("features", "half_lives", "neighbours", "l2", "min_support", "history_cap", "max_users", "n_negatives", "random_state")
-_FACTS = ("theta_pop_", "learnt_", "n_users_", "n_users_learnt_")
+_NUMBERS = ("neighbours", "l2", "min_support", "history_cap", "max_users", "n_negatives", "random_state")
+_PARAMETERS = ("features", "half_lives", *_NUMBERS)
+_FACTS: dict[str, type] = {
+    "theta_pop_": float,
+    "learnt_": bool,
+    "looking_takes_": bool,
+    "n_users_": int,
+    "n_users_learnt_": int,
+}
 _ARRAYS = {"theta_": "f8", "base_": "f8", "popularity_": "i8", "candidate_": "b1"}
 _CSR = (("data", ""), ("indices", "i"), ("indptr", "i"))
 
 
 def model_id(scorer: AttentionScorer) -> str:
     """Hash of everything the scorer learnt and was told: 16 hexadecimal digits. Kept once computed."""
+    check_is_fitted(scorer)
     if not hasattr(scorer, "_model_id"):
         digest = hashlib.sha256(_canonical(_meta(scorer)))
         for name, array in sorted(_arrays(scorer).items()):
@@ -41,10 +50,21 @@ def save_model(scorer: AttentionScorer, folder: str | Path) -> str:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in _arrays(scorer).items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        _put(folder / f"{name}.npy", array)
     meta = _meta(scorer) | {"model_id": model_id(scorer)}
-    (folder / "model.json").write_bytes(_canonical(meta) + b"\n")
+    _put(folder / "model.json", _canonical(meta) + b"\n")
     return model_id(scorer)
+
+
+def _put(path: Path, content: np.ndarray | bytes) -> None:
+    """Put a new file in the place of the old one. Writing into it would pull it from under a model that reads it."""
+    fresh = path.with_name(f"{path.name}.part")
+    with fresh.open("wb") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
+            np.save(file, content, allow_pickle=False)
+    fresh.replace(path)
 
 
 def load_model(folder: str | Path) -> AttentionScorer:
@@ -53,8 +73,8 @@ def load_model(folder: str | Path) -> AttentionScorer:
     Raises
     ------
     ModelError
-        Not a model folder, another format, an array of another type or shape, a number that is not finite, or a hash that
-        does not fit.
+        Not a model folder, another format, an array of another type or shape, a number that is not finite, or a hash
+        that does not fit.
     """
     folder = Path(folder)
     meta = _read_meta(folder)
@@ -65,7 +85,9 @@ def load_model(folder: str | Path) -> AttentionScorer:
     size = scorer.item_ids_.size
     for name, kind in _ARRAYS.items():
         setattr(scorer, name, _read(folder, name, kind))
-    scorer.kernel_ = Kernel(_read_csr(folder, "together", "f4", (size, size)), _read_csr(folder, "support", "i4", (size, size)))
+    scorer.kernel_ = Kernel(
+        _read_csr(folder, "together", "f4", (size, size)), _read_csr(folder, "support", "i4", (size, size))
+    )
     scorer.blocks_ = tuple(
         FeatureBlock(b["name"], b["kind"], _read_csr(folder, f"block{k}", "f4", (size, b["width"])))
         for k, b in enumerate(meta["blocks"])
@@ -73,12 +95,22 @@ def load_model(folder: str | Path) -> AttentionScorer:
     scorer.heads_ = scorer.heads().names
     _check_shapes(scorer)
     if model_id(scorer) != meta["model_id"]:
-        raise ModelError(f"{folder}: the arrays are not those that were saved (model id {meta['model_id']}); fit the model again")
+        raise ModelError(
+            f"{folder}: the arrays are not those that were saved (model id {meta['model_id']}); fit the model again"
+        )
     return scorer
 
 
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "surrogatepass")
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _plain(value: Any) -> Any:
+    """A parameter that came as a NumPy number."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be part of a model")
 
 
 def _meta(scorer: AttentionScorer) -> dict[str, Any]:
@@ -89,7 +121,7 @@ def _meta(scorer: AttentionScorer) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "parameters": parameters,
-        "facts": {name: getattr(scorer, name) for name in _FACTS},
+        "facts": {name: kind(getattr(scorer, name)) for name, kind in _FACTS.items()},
         "blocks": [{"name": b.name, "kind": b.kind, "width": int(b.matrix.shape[1])} for b in scorer.blocks_],
         "item_ids": [str(item) for item in scorer.item_ids_],
     }
@@ -106,51 +138,84 @@ def _arrays(scorer: AttentionScorer) -> dict[str, np.ndarray]:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     try:
-        meta = json.loads((folder / "model.json").read_bytes())
-    except FileNotFoundError:
+        meta = json.loads((folder / "model.json").read_bytes(), parse_constant=_no_number)
+    except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{folder}: no model.json here; make a model with: reportgen fit --model {folder}") from None
-    except (ValueError, RecursionError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise ModelError(f"{folder}/model.json cannot be read: {problem}") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ModelError(f"{folder}/model.json is not of the format {FORMAT}; fit the model again with this version")
-    try:
-        blocks = [(b["name"], b["kind"], int(b["width"])) for b in meta["blocks"]]
-        complete = all(name in meta["facts"] for name in _FACTS) and all(kind in KINDS for _, kind, _ in blocks)
-    except (KeyError, TypeError, ValueError):
-        complete = False
-    if not complete or not {"item_ids", "model_id", "parameters"} <= meta.keys():
+    if not _complete(meta):
         raise ModelError(f"{folder}/model.json lacks entries or holds unknown ones; fit the model again")
-    return meta
+    return dict(meta)
+
+
+def _no_number(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _complete(meta: dict[str, Any]) -> bool:
+    """Every entry is there, no other one, and each is of its type."""
+    if meta.keys() != {"format", "parameters", "facts", "blocks", "item_ids", "model_id"}:
+        return False
+    facts, blocks, ids = meta["facts"], meta["blocks"], meta["item_ids"]
+    if not isinstance(facts, dict) or not isinstance(blocks, list) or not isinstance(ids, list):
+        return False
+    return (
+        facts.keys() == _FACTS.keys()
+        and all(type(facts[name]) is kind for name, kind in _FACTS.items())
+        and all(isinstance(block, dict) and block.keys() == {"name", "kind", "width"} for block in blocks)
+        and all(block["kind"] in KINDS and type(block["width"]) is int and block["width"] > 0 for block in blocks)
+        and all(isinstance(text, str) for text in [*ids, *(block["name"] for block in blocks)])
+    )
 
 
 def _parameters(meta: dict[str, Any]) -> dict[str, Any]:
     given = meta["parameters"]
-    if set(given) != set(_PARAMETERS):
+    if not isinstance(given, dict) or set(given) != set(_PARAMETERS):
         raise ModelError(f"model.json: parameters must be exactly {', '.join(_PARAMETERS)}")
+    if odd := [name for name in _NUMBERS if type(given[name]) not in (int, float)]:
+        raise ModelError(f"model.json: the parameter {odd[0]} is not a number; fit the model again")
     features = given["features"]
-    pairs = None if features is None else {name: (column, kind) for name, (column, kind) in features.items()}
-    return given | {"half_lives": tuple(float(h) for h in given["half_lives"]), "features": pairs}
+    try:
+        pairs = None if features is None else {name: (column, kind) for name, (column, kind) in features.items()}
+        half_lives = tuple(float(h) for h in given["half_lives"])
+    except (AttributeError, TypeError, ValueError):
+        raise ModelError("model.json: the parameters features or half_lives cannot be read; fit again") from None
+    return given | {"half_lives": half_lives, "features": pairs}
 
 
 def _read(folder: Path, name: str, kind: str) -> np.ndarray:
     path = folder / f"{name}.npy"
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as problem:
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; fit the model again") from None
+    except (OSError, ValueError, EOFError, OverflowError) as problem:
         raise ModelError(f"{path} cannot be read as a plain array: {problem}") from None
-    if kind and not array.dtype.str[1:].startswith(kind):
+    if not isinstance(array, np.ndarray):  # an archive of several
+        raise ModelError(f"{path} is not one plain array; fit the model again")
+    if not array.dtype.str[1:].startswith(kind):
         raise ModelError(f"{path}: numbers of type {array.dtype} where {kind} is needed")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         place = int(np.flatnonzero(~np.isfinite(array.ravel()))[0])
         raise ModelError(f"{path}: entry {place} is {array.ravel()[place]}, not a finite number; fit the model again")
-    return array
+    return np.asarray(array) if array.size == 0 else array
 
 
 def _read_csr(folder: Path, name: str, kind: str, shape: tuple[int, int]) -> sparse.csr_matrix:
-    data, indices, indptr = (_read(folder, f"{name}.{part}", kind if part == "data" else letter) for part, letter in _CSR)
-    sound = indptr.size == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == data.size == indices.size
-    if not sound or (np.diff(indptr) < 0).any() or (indices.size and not 0 <= indices.min() <= indices.max() < shape[1]):
-        raise ModelError(f"{folder}/{name}: the three arrays do not form a matrix of shape {shape}; fit the model again")
+    data, indices, indptr = (
+        _read(folder, f"{name}.{part}", kind if part == "data" else letter) for part, letter in _CSR
+    )
+    sound = (
+        data.ndim == indices.ndim == indptr.ndim == 1
+        and indptr.size == shape[0] + 1
+        and indptr[0] == 0
+        and indptr[-1] == data.size == indices.size
+    )
+    inside = not indices.size or 0 <= indices.min() <= indices.max() < shape[1]
+    if not sound or not inside or (np.diff(indptr) < 0).any():
+        raise ModelError(f"{folder}/{name}: the arrays do not form a matrix of shape {shape}; fit the model again")
     return sparse.csr_matrix((data, indices, indptr), shape=shape, copy=False)
 
 

@@ -16,6 +16,7 @@ from reportgen.data.sources import Source
 from reportgen.errors import InputError
 
 CHUNK = 1 << 20
+HEADER_LIMIT = 4 << 20
 # Below this size a high ratio is no danger, and short repetitive files reach it honestly.
 RATIO_FLOOR = 16 << 20
 _MARKS = (
@@ -177,11 +178,17 @@ def _scan(chunks: Iterable[bytes], source: Source, config: InputConfig) -> tuple
             raise InputError(f"{show(source.name)}: more rows than [input] max_rows = {config.max_rows}; raise it")
     if not counts.size or not first.strip():
         raise InputError(f"{show(source.name)}: the file is empty; it needs a header line and rows")
+    if len(first) > HEADER_LIMIT and not _line_end(first):
+        raise InputError(f"{show(source.name)}: line 1 is longer than {HEADER_LIMIT} bytes; is this a table of text?")
     return counts, first
 
 
 def _complete(first: bytes) -> bool:
-    return b"\n" in first or b"\r" in first[:-1] or len(first) > 4 * CHUNK
+    return _line_end(first) or len(first) > HEADER_LIMIT
+
+
+def _line_end(text: bytes) -> bool:
+    return b"\n" in text or b"\r" in text[:-1]
 
 
 def _refuse_marks(chunk: bytes, source: Source) -> None:

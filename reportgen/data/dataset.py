@@ -190,11 +190,11 @@ def _plain(column: pd.Series) -> tuple[np.ndarray, bool]:
     return values, number
 
 
-def _cell(value: object) -> str | None:
+def _cell(value: Any) -> str | None:
     if isinstance(value, str):
-        # A lone surrogate cannot be written in UTF-8, so nothing downstream could print it.
-        return value if value.isascii() else value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        # A lone surrogate cannot be written in UTF-8; its escape keeps two such ids apart, U+FFFD would merge them.
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list | tuple | set | frozenset | np.ndarray):
         labels = sorted(value) if isinstance(value, set | frozenset) else value
         return "".join(f"{_cell(label) or ''}\x1f" for label in labels)
-    return None if pd.isna(value) else str(value)  # type: ignore[call-overload]
+    return None if pd.isna(value) else str(value)

@@ -38,13 +38,13 @@ def values_of(
     returned = types == names.index("return")
     if returned.any():
         _settle_returns(values, returned, types == names.index("purchase"), _pairs(users, items), quantities)
-    return values.astype(np.float32)
+    return np.asarray(values, dtype=np.float32)
 
 
 def _pairs(users: np.ndarray, items: np.ndarray) -> np.ndarray:
     """One number per pair of user and item."""
     width = int(items.max(initial=0)) + 1
-    return users.astype(np.int64) * width + items
+    return np.asarray(users.astype(np.int64) * width + items)
 
 
 def _settle_returns(

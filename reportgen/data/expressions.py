@@ -131,7 +131,7 @@ def _moment_from_text(text: str, config: InputConfig) -> Moment:
         return Moment(_finite(read), "0" if aware else "NULL", empty, "FALSE")
     wall = f"epoch_us(try_cast(replace(regexp_extract({text}, '{_ISO}', 1), '/', '-') AS TIMESTAMP))"
     zone = f"replace(regexp_extract({text}, '{_ISO}', 2), ':', '')"
-    minutes = f"(60 * try_cast({zone}[2:3] AS INTEGER) + coalesce(try_cast({zone}[4:5] AS INTEGER), 0))"
+    minutes = f"(60 * try_cast({zone}[2:3] AS BIGINT) + coalesce(try_cast({zone}[4:5] AS BIGINT), 0))"
     shift = f"CASE WHEN {zone} = '' THEN NULL WHEN lower({zone}) = 'z' THEN 0 ELSE "
     shift += f"CASE WHEN {zone}[1] = '-' THEN -60000000 ELSE 60000000 END * {minutes} END"
     if not config.time_unit:

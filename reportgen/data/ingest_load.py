@@ -6,6 +6,7 @@ Of the files in this folder only those named ``ingest*`` touch duckdb.
 from __future__ import annotations
 
 import glob
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,14 +38,19 @@ class Opened:
         What stands after FROM.
     columns : dict of str to Column
         By the name in the file.
-    nuls : int
-        NUL bytes replaced.
+    checked : Checked or None
+        For text: what is really parsed.
     """
 
     source: Source
     relation: str
     columns: dict[str, Column]
-    nuls: int = 0
+    checked: Checked | None = None
+
+    @property
+    def nuls(self) -> int:
+        """NUL bytes that were replaced."""
+        return self.checked.nuls if self.checked else 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Ragged:
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     """Open an empty in-memory database that spills into ``folder`` and never loads an extension."""
-    settings = {
+    settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "memory_limit": MEMORY_LIMIT,
@@ -101,7 +107,7 @@ def reading(source: Source) -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise InputError(f"{show(source.name)}: does not fit into memory and {DISK_LIMIT} of disk") from error
     except duckdb.Error as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        first = (str(error) or type(error).__name__).splitlines()[0].replace(str(source.path), source.name)
         raise InputError(f"{show(source.name)}: cannot be read ({first[:200]})") from error
 
 
@@ -158,7 +164,7 @@ def _open_text(con: duckdb.DuckDBPyConnection, source: Source, config: InputConf
     chunks = _zst_chunks(con, source) if source.compression == "zst" else raw_chunks(source)
     checked = check_text(source, chunks, config, copy)
     columns = {name: Column(name, f"c{i}", "VARCHAR") for i, name in enumerate(checked.header) if name}
-    return Opened(source, _read_csv(checked, source, config), columns, checked.nuls)
+    return Opened(source, _read_csv(checked, source, config), columns, checked)
 
 
 def _read_csv(checked: Checked, source: Source, config: InputConfig) -> str:
@@ -196,21 +202,29 @@ def take_rejects(con: duckdb.DuckDBPyConnection, opened: Opened) -> list[Ragged]
     if not opened.source.is_text:
         return []
     # The parser counts rows and the header, from 1; so row 1 after the header is its line 2.
-    rows = con.execute("SELECT line - 1, error_type FROM reject_errors ORDER BY line, error_type").fetchall()
+    rows = con.execute("SELECT line - 1, error_type, line_byte_position FROM reject_errors ORDER BY ALL").fetchall()
     con.execute("DROP TABLE reject_errors")
     con.execute("DROP TABLE reject_scans")
-    by_row = dict(rows)
-    for row, kind in rows:
+    for _, kind, position in rows:
         if kind in ("UNQUOTED VALUE", "INVALID STATE"):
             raise InputError(
-                f"{show(opened.source.name)}: row {row} (about line {row + 1}) has a quote that is not closed, or text "
-                'after a closing quote; double a quote inside quotes: ""'
+                f"{show(opened.source.name)}: line {_line_at(opened.checked, position)}: a quote is not closed, or "
+                'text follows a closing quote; double a quote inside quotes: ""'
             )
+    by_row = {row: kind for row, kind, _ in rows}
     long = tuple(row for row, kind in by_row.items() if kind == "LINE SIZE OVER MAXIMUM")
     ragged = tuple(row for row in by_row if row not in set(long))
     few = any(kind == "MISSING COLUMNS" for kind in by_row.values())
     found = [Ragged(ragged, len(ragged), "too few cells" if few else "too many cells")] if ragged else []
     return found + ([Ragged(long, len(long), "", "cell_too_long")] if long else [])
+
+
+def _line_at(checked: Checked | None, position: int) -> int:
+    """Count lines up to a byte, as an editor does: cells may span lines."""
+    assert checked is not None
+    with gzip.open(checked.path) if checked.compression == "gz" else open(checked.path, "rb") as file:
+        start = file.read(position)
+    return start.count(b"\n") + 1 if b"\n" in start else start.count(b"\r") + 1
 
 
 def find_columns(opened: Opened, spec: TableSpec, names: dict[str, str]) -> dict[str, Column]:

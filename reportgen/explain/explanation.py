@@ -168,7 +168,7 @@ class Explanation:
     def attention(self) -> np.ndarray:
         """Attention weights: what share of all that spoke *for* an item came from each history item and head.
 
-        float64, shape (K, J, F), >= 0; each item's weights sum to 1, or to 0 where nothing in the history speaks for it.
+        float64, shape (K, J, F), >= 0; each item's weights sum to 1, or to 0 where nothing speaks for it.
         History items whose net contribution is negative count against and have weight 0.
         """
         for_it = np.maximum(self.net, 0.0)
@@ -176,7 +176,8 @@ class Explanation:
         share = np.divide(for_it, total, out=np.zeros_like(for_it), where=total > 0)
         positive = np.maximum(self.contributions, 0.0)
         part = positive.sum(axis=2, keepdims=True)
-        return share[:, :, None] * np.divide(positive, part, out=np.zeros_like(positive), where=part > 0)
+        within = np.divide(positive, part, out=np.zeros_like(positive), where=part > 0)
+        return np.asarray(share[:, :, None] * within)
 
     def to_frame(self) -> pd.DataFrame:
         """The weight table in long form: one row per recommended item, history item and head with a contribution."""

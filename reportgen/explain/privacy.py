@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reportgen.data.dataset import Dataset
+from reportgen.errors import ConfigError
 
 #: fold: counted, but shown only inside "other items we do not show"; exclude: left out of scoring; show: shown.
 SENSITIVE_MODES = ("fold", "exclude", "show")
@@ -33,6 +34,10 @@ class Privacy:
     mode: str
     sensitive: np.ndarray
 
+    def __post_init__(self) -> None:
+        if self.mode not in SENSITIVE_MODES:
+            raise ConfigError(f"sensitive: {self.mode!r} is not known; it is one of {', '.join(SENSITIVE_MODES)}")
+
     @property
     def hidden(self) -> np.ndarray:
         """Items whose name must not appear as a reason; shape (I,)."""
@@ -49,7 +54,9 @@ class Privacy:
         return None if self.mode == "show" else self.sensitive
 
 
-def make_privacy(data: Dataset, mode: str = "fold", categories: Collection[str] = (), title_pattern: str = "") -> Privacy:
+def make_privacy(
+    data: Dataset, mode: str = "fold", categories: Collection[str] = (), title_pattern: str = ""
+) -> Privacy:
     """Sensitive items: the catalogue's own mark, or a category or title that the operator's rules name."""
     sensitive = data.catalogue["sensitive"].to_numpy(dtype=bool).copy()
     if categories and "category" in data.catalogue:
@@ -61,9 +68,10 @@ def make_privacy(data: Dataset, mode: str = "fold", categories: Collection[str] 
 
 
 def pseudonym(key: bytes, user_id: str) -> str:
-    """A name for files, logs and records: ``base32(HMAC-SHA256(key, "reportgen/v1|" + user_id)[:15])``, 24 letters a-z2-7.
+    """A name for files, logs and records: ``base32(HMAC-SHA256(key, "reportgen/v1|" + user_id)[:15])``.
 
-    Without the key it can neither be undone nor guessed from a list of ids. Ids that cannot be encoded are told apart too.
+    It has 24 letters a-z2-7. Without the key it can neither be undone nor guessed from a list of ids. Ids that cannot
+    be encoded are told apart too.
     """
     digest = hmac.new(key, _CONTEXT + user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
     return base64.b32encode(digest[:_PSEUDONYM_BYTES]).decode("ascii").lower()

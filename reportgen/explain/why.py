@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from reportgen.attention.contributions import Contributions
 from reportgen.attention.history import Events, gather_events
@@ -100,12 +99,14 @@ def _check_bulk(exact: np.ndarray, bulk: np.ndarray) -> None:
     there = np.isfinite(bulk)
     gap = np.abs(exact[there] - bulk[there]) / (1.0 + np.abs(exact[there]))
     if not gap.max(initial=0.0) <= _BULK_TOLERANCE:
-        raise ModelError(f"the explained score differs from the ranking score by {gap.max():.3g}; the model is not consistent")
+        raise ModelError(
+            f"the explained score differs from the ranking score by {gap.max():.3g}; the model is not consistent"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Shelf:
-    """The catalogue as plain arrays, read once per batch: a look-up in a DataFrame costs more than a whole explanation."""
+    """The catalogue as plain arrays, read once: a look-up in a DataFrame costs more than a whole explanation."""
 
     title: np.ndarray
     details: dict[str, np.ndarray]
@@ -123,7 +124,7 @@ class Shelf:
 
 
 def _known(value: object) -> bool:
-    return value is not None and value is not pd.NA and not (isinstance(value, float) and not np.isfinite(value))
+    return value is not None and not (isinstance(value, float) and not np.isfinite(value))
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,7 +114,8 @@ class _Builder:
             who = [say("page.for_key", key=self.reader.key)]
         period = say("page.period_none")
         if usage.first is not None and usage.last is not None:
-            period = say("page.period", first=self.words.date(usage.first), last=self.words.date(usage.last))
+            first, last = self.words.date(usage.first), self.words.date(usage.last)
+            period = say("page.period_day" if first == last else "page.period", first=first, last=last)
         return (*who, say("page.as_of", date=self.words.date(self.why.as_of)), period)
 
     def _item(self, k: int) -> Item:

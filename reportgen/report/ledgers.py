@@ -14,6 +14,8 @@ from reportgen.text import clean
 
 #: Negative lines shown one by one; the rest joins "other items".
 MAX_AGAINST = 3
+#: Beyond the first few, a line of its own is worth at least this share (whole percent).
+_LEAST, _SMALL = 3, 2
 _ROW_TITLE = 56
 _COLUMN_TITLE = 40
 
@@ -86,6 +88,7 @@ def make_ledger(
     order = np.argsort(-net, kind="stable")
     reasons = order[(net[order] > 0) & ~hidden[order]]
     against = order[::-1][(net[order[::-1]] < 0) & ~hidden[order[::-1]]]
+    n = min(n, max(_LEAST, int((figures.shares[k, reasons] >= _SMALL).sum())))
     rows = [_row("reason", labels[j], details[j], figures, k, np.array([j])) for j in reasons[:n]]
     rest = np.concatenate([reasons[n:], against[MAX_AGAINST:]]).astype(np.int64)
     for kind, group in (("others", rest), ("folded", np.flatnonzero(hidden & (net != 0)))):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,17 @@ from reportgen.explain.explanation import Explanation
 
 SCHEMA = "reportgen.record/1"
 #: Reasons listed one by one; the rest of a long history is summed, so that a record stays small and its sum exact.
-MAX_REASONS = 50
+MAX_REASONS = 30
 
 
 def iso(microseconds: int) -> str:
     """A time in microseconds since 1970 as ISO 8601 in UTC, without a fraction."""
-    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _iso(int(microseconds) // 1_000_000)
+
+
+@lru_cache(maxsize=65_536)
+def _iso(seconds: int) -> str:
+    return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat() + "Z"
 
 
 def make_record(why: Explanation, key: str) -> dict[str, Any]:
@@ -61,28 +66,52 @@ def _item(why: Explanation, k: int) -> dict[str, Any]:
 
 
 def _reasons(why: Explanation, k: int) -> list[dict[str, Any]]:
-    matters = np.flatnonzero(why.contributions[k].any(axis=1))
-    named = matters[~why.past.hidden[matters]]
-    named = named[np.argsort(-np.abs(why.net[k, named]), kind="stable")]
-    hidden, rest = matters[why.past.hidden[matters]], named[MAX_REASONS:]
-    out = [_named(why, k, j) for j in named[:MAX_REASONS]]
-    return out + [_sum(why, k, group, label) for label, group in (("others", rest), ("folded", hidden)) if group.size]
+    net, hidden = why.net[k], why.past.hidden
+    matters = why.contributions[k].any(axis=1)
+    named = np.flatnonzero(matters & ~hidden)
+    named = named[np.argsort(-np.abs(net[named]), kind="stable")]
+    rest = (("others", named[MAX_REASONS:]), ("folded", np.flatnonzero(matters & hidden)))
+    return _named(why, k, named[:MAX_REASONS]) + [_sum(why, k, group, label) for label, group in rest if group.size]
 
 
-def _named(why: Explanation, k: int, j: int) -> dict[str, Any]:
-    past = why.past
-    names = {"history_item_id": str(past.item_id[j]), "title": str(past.title[j]), "date": iso(past.date[j])}
-    events = {"event_type": str(past.event_type[j]), "events": int(past.n_events[j]), "support": int(why.support[k, j])}
-    return names | events | _numbers(why, k, np.array([j]))
+def _named(why: Explanation, k: int, group: np.ndarray) -> list[dict[str, Any]]:
+    """One entry per item; columns are taken out of NumPy once, not number by number."""
+    past, names = why.past, why.model.heads
+    columns = zip(
+        past.item_id[group].tolist(),
+        past.title[group].tolist(),
+        past.date[group].tolist(),
+        past.event_type[group].tolist(),
+        past.n_events[group].tolist(),
+        why.support[k, group].tolist(),
+        why.net[k, group].tolist(),
+        why.attention[k, group].sum(axis=1).tolist(),
+        why.contributions[k, group].tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "history_item_id": item,
+            "title": title,
+            "date": iso(date),
+            "event_type": kind,
+            "events": events,
+            "support": support,
+            "contribution": net,
+            "attention_weight": weight,
+            "by_head": {name: value for name, value in zip(names, by_head, strict=True) if value != 0.0},
+        }
+        for item, title, date, kind, events, support, net, weight, by_head in columns
+    ]
 
 
 def _sum(why: Explanation, k: int, group: np.ndarray, label: str) -> dict[str, Any]:
-    return {"history_item_id": None, "title": None, "date": None, label: int(group.size)} | _numbers(why, k, group)
-
-
-def _numbers(why: Explanation, k: int, group: np.ndarray) -> dict[str, Any]:
     by_head = why.contributions[k, group].sum(axis=0)
     return {
+        "history_item_id": None,
+        "title": None,
+        "date": None,
+        label: int(group.size),
         "contribution": float(why.net[k, group].sum()),
         "attention_weight": float(why.attention[k, group].sum()),
         "by_head": {name: float(v) for name, v in zip(why.model.heads, by_head, strict=True) if v != 0.0},

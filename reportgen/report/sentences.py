@@ -53,10 +53,10 @@ class Teller:
             return say("lead.folded_only", **head)
         reach = np.cumsum(weight[named[:_FEW]])
         enough = int(np.argmax(reach >= 0.5)) + 1 if reach[-1] >= 0.5 else 0
-        if not enough:
-            return say("lead.spread", int((weight > 0).sum()), **head)
-        items = self.words.list([name(self.labels[j]) for j in named[:enough]])
-        return say("lead.concentrated", enough, share=self._percent(reach[enough - 1]), items=items, **head)
+        shown = enough or min(_FEW, named.size)
+        items = self.words.list([name(self.labels[j]) for j in named[:shown]])
+        given = {"share": self._percent(reach[shown - 1]), "items": items, **head}
+        return say("lead.concentrated", enough, **given) if enough else say("lead.spread", int((weight > 0).sum()), **given)
 
     def _strongest_head(self, by_head: np.ndarray) -> dict[str, str]:
         best = int(np.argmax(by_head))

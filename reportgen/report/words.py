@@ -59,7 +59,7 @@ class Words:
     def __contains__(self, key: str) -> bool:
         return key in self._messages or f"{key}.other" in self._messages
 
-    def say(self, key: str, n: int | None = None, **given: object) -> str:
+    def say(self, key: str, n: int | None = None, /, **given: object) -> str:
         """The sentence `key`, filled in; its plural form by `n`, which is also there as ``{n}``."""
         if n is not None:
             forms = (f"{key}.{self._babel.plural_form(n)}", f"{key}.other", key)

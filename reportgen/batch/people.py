@@ -1,0 +1,101 @@
+"""Who gets a report, in which language, under which name."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from reportgen.data.dataset import Dataset
+from reportgen.data.schema import show
+from reportgen.errors import InputError
+from reportgen.explain.privacy import pseudonym
+from reportgen.report.words import LOCALES
+from reportgen.text import clean
+
+_BY_TAG = {tag.casefold(): tag for tag in LOCALES}
+_ADDRESS = re.compile(r"0x[0-9a-f]{6,}", re.IGNORECASE)
+_REASON = 200
+
+
+@dataclass(frozen=True)
+class Person:
+    """One user of a run; everything but `key` is private."""
+
+    user_id: str
+    key: str
+    name: str
+    email: str
+    locale: str
+
+    @property
+    def stem(self) -> str:
+        """Path of this user's files without their ending."""
+        return report_stem(self.key)
+
+    def hide(self, text: str) -> str:
+        """A message without this user's id, name and address, and without addresses in memory."""
+        private = {word for raw in (self.user_id, self.name, self.email) for word in (raw, repr(raw)[1:-1], clean(raw)) if word}
+        found = re.compile("|".join(re.escape(word) for word in sorted(private, key=lambda word: (-len(word), word))))
+        return clean(found.sub("(user)", _ADDRESS.sub("0x", clean(found.sub("(user)", text), _REASON))), _REASON)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who was chosen: `people` get a report, `opted_out` do not, `not_chosen` were not asked for."""
+
+    people: tuple[Person, ...]
+    opted_out: int
+    not_chosen: int
+
+
+def report_stem(key: str) -> str:
+    """``reports/<first byte of the key>/<key>``."""
+    return f"reports/{base64.b32decode(key.upper())[0]:02x}/{key}"
+
+
+def choose(
+    data: Dataset, key: bytes, locale: str, wanted: tuple[str, ...] | None = None, limit: int | None = None
+) -> Choice:
+    """Choose the users of a run, in the order of their ids by code point.
+
+    Raises
+    ------
+    InputError
+        No user at all, or an unknown one.
+    """
+    total = data.user_ids.size
+    if not total:
+        raise InputError("events, users: there is no user to report to; give events or a table of users with at least one row")
+    codes = np.arange(total) if wanted is None else _codes(data, wanted)
+    out = data.users["opted_out"].to_numpy(dtype=bool)
+    stay = codes[~out[codes]][:limit]
+    opted_out = int(out[codes].sum())
+    return Choice(tuple(_people(data, key, locale, stay)), opted_out, total - opted_out - stay.size)
+
+
+def _codes(data: Dataset, wanted: tuple[str, ...]) -> np.ndarray:
+    place = {user: code for code, user in enumerate(data.user_ids)}
+    unknown = next((user for user in wanted if user not in place), None)
+    if unknown is not None:
+        raise InputError(f'unknown user "{show(unknown)}"; ids are text and compared exactly (007 is not 7)')
+    return np.array(sorted({place[user] for user in wanted}), dtype=np.int64)
+
+
+def _people(data: Dataset, key: bytes, locale: str, codes: np.ndarray) -> Iterator[Person]:
+    names, emails, locales = (data.users[column].to_numpy(dtype=object) for column in ("name", "email", "locale"))
+    for code in codes:
+        user = str(data.user_ids[code])
+        yield Person(user, pseudonym(key, user), _text(names[code]), _text(emails[code]), language(locales[code], locale))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def language(own: object, usual: str) -> str:
+    """A user's own language where reports are written in it, else the usual one."""
+    return _BY_TAG.get(_text(own).strip().replace("_", "-").casefold(), usual)

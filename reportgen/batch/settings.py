@@ -1,0 +1,159 @@
+"""What a run is told, what it is made with, and what it says at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reportgen.attention.scorer import AttentionScorer
+from reportgen.audit.facts import InputFile
+from reportgen.audit.manifest import Users, plain_config
+from reportgen.config import Config
+from reportgen.data.dataset import Dataset
+from reportgen.errors import ConfigError
+from reportgen.explain.explanation import Explanation
+from reportgen.explain.privacy import Privacy, pseudonym
+from reportgen.explain.why import explain_many
+from reportgen.report.build import build_report
+from reportgen.report.document import Report
+from reportgen.report.html import render_html
+from reportgen.report.words import LOCALES
+
+#: Format -> media type, in the order in which links are shown.
+FORMATS = {"html": "text/html", "pdf": "application/pdf", "json": "application/json"}
+FIGURES = ("cells", "png", "svg")
+STAGES = ("explain", "report", "html", "pdf", "write")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that a run is told.
+
+    Attributes
+    ----------
+    out : Path
+        The run folder.
+    key : bytes
+        Secret behind the pseudonyms.
+    as_of : int
+        Microseconds since 1970-01-01 UTC.
+    generated_at : str
+        ISO 8601 time written into documents and the manifest.
+    generated_at_source : str
+        ``SOURCE_DATE_EPOCH`` or ``as_of``.
+    formats : tuple of str
+        Of `FORMATS`.
+    locale : str
+        For users without an available one of their own.
+    n : int
+        Products per report.
+    users : tuple of str, optional
+        Only these ids.
+    limit, pdf_limit : int, optional
+        Only the first users in the order of ids; PDFs only for the first of them.
+    figures : str
+        Of `FIGURES`.
+    templates : Path, optional
+        The operator's own templates.
+    overwrite : bool
+        A former run in `out` may be replaced.
+    synthetic : bool
+        Say on every page that the data are made up.
+    inputs : tuple of InputFile
+    chunk : int
+        Users explained in one go; does not change a byte.
+    """
+
+    out: Path
+    key: bytes
+    as_of: int
+    generated_at: str
+    generated_at_source: str = "as_of"
+    config: Config = field(default_factory=Config)
+    formats: tuple[str, ...] = ("html", "json")
+    locale: str = "en"
+    n: int = 5
+    users: tuple[str, ...] | None = None
+    limit: int | None = None
+    pdf_limit: int | None = None
+    figures: str = "cells"
+    templates: Path | None = None
+    overwrite: bool = False
+    synthetic: bool = False
+    inputs: tuple[InputFile, ...] = ()
+    chunk: int = 250
+
+    def check(self) -> None:
+        """Refuse words that are not known.
+
+        Raises
+        ------
+        ConfigError
+            Names the value and what is allowed.
+        """
+        for what, given, known in (
+            ("format", self.formats, FORMATS), ("locale", (self.locale,), LOCALES), ("figures", (self.figures,), FIGURES)
+        ):  # fmt: skip
+            wrong = next((word for word in given if word not in known), None)
+            if wrong is not None or not given:
+                raise ConfigError(f"{what} {wrong or ''!r} is not available; use one of {', '.join(known)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as a manifest holds them: no folder, no key, users as pseudonyms."""
+        names = ("locale", "n", "limit", "pdf_limit", "figures", "synthetic")
+        options: dict[str, Any] = {name: getattr(self, name) for name in names}
+        options["formats"] = [word for word in FORMATS if word in self.formats]
+        options["own_templates"] = self.templates is not None
+        options["users"] = None if self.users is None else sorted(pseudonym(self.key, user) for user in set(self.users))
+        return {"config": plain_config(self.config, self.key), "options": options}
+
+
+def _pdf(html: str) -> bytes:
+    from reportgen.report.pdf import render_pdf  # half a second of imports that a run without PDFs does not need
+
+    return render_pdf(html)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The four steps from a user to bytes; a test or a caller may put others in their place."""
+
+    explain: Callable[
+        [AttentionScorer, Dataset, Iterable[str], int, int | None, Privacy | None], list[Explanation]
+    ] = explain_many  # fmt: skip
+    report: Callable[..., Report] = build_report
+    html: Callable[..., str] = render_html
+    pdf: Callable[[str], bytes] = _pdf
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One user set aside: pseudonym, stage (of `STAGES`) and reason without the user's id or name."""
+
+    user: str
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run made.
+
+    Attributes
+    ----------
+    index, manifest : Path
+    made : dict of str to int
+        Reports per format.
+    seconds : dict of str to float
+        By stage; of the clock that was passed in.
+    """
+
+    index: Path
+    manifest: Path
+    run_id: str
+    users: Users
+    made: dict[str, int]
+    failures: tuple[Failure, ...]
+    seconds: dict[str, float]

@@ -1,0 +1,136 @@
+"""One chunk of users: explained together, then each told, drawn and written apart, so that one cannot stop the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from reportgen.attention.scorer import AttentionScorer
+from reportgen.batch.folder import RunFolder
+from reportgen.batch.people import Person
+from reportgen.batch.settings import FORMATS, Failure, RunSettings, Tools
+from reportgen.data.dataset import Dataset
+from reportgen.errors import OutputError
+from reportgen.explain.explanation import Explanation
+from reportgen.explain.privacy import Privacy
+from reportgen.report.build import Reader
+from reportgen.report.document import Report
+
+Clock = Callable[[], float]
+
+
+class SetAside(Exception):
+    """A user cannot be finished; the cause is the error, the argument the stage."""
+
+
+def failure(person: Person, stage: str, error: BaseException) -> Failure:
+    """Say what went wrong without saying for whom, and without a folder of this machine."""
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Failure(person.key, stage, f"{type(error).__name__}: {person.hide(told)}")
+
+
+@dataclass
+class Worker:
+    """Takes chunks of users to files.
+
+    Attributes
+    ----------
+    made : Counter
+        Reports per format.
+    seconds : Counter
+        By stage.
+    done : list of Person
+        Those who have a report, in order.
+    """
+
+    settings: RunSettings
+    data: Dataset
+    scorer: AttentionScorer
+    privacy: Privacy
+    folder: RunFolder
+    tools: Tools
+    clock: Clock
+    made: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    done: list[Person] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def chunk(self, people: Sequence[Person], with_pdf: Sequence[bool]) -> Iterator[Person]:
+        """Make the reports of some users and yield each as it is finished; those that fail are noted and the rest go on."""
+        pdf = dict(zip((person.key for person in people), with_pdf, strict=True))
+        for person, why in self._explained(people):
+            try:
+                self._one(person, why, pdf[person.key])
+            except SetAside as aside:
+                self.failures.append(failure(person, str(aside), aside.__cause__ or aside))
+            else:
+                self.done.append(person)
+            yield person
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = self.clock()
+        try:
+            yield
+        except OutputError:
+            raise  # the folder itself is in trouble: no user can be finished
+        except Exception as error:
+            raise SetAside(name) from error
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + self.clock() - start
+
+    def _explain(self, people: Sequence[Person]) -> list[Explanation]:
+        ids, settings = [person.user_id for person in people], self.settings
+        with self._stage("explain"):
+            return self.tools.explain(self.scorer, self.data, ids, settings.n, settings.as_of, self.privacy)
+
+    def _explained(self, people: Sequence[Person]) -> list[tuple[Person, Explanation]]:
+        try:
+            return list(zip(people, self._explain(people), strict=True))
+        except SetAside:
+            return [pair for person in people for pair in self._alone(person)]
+
+    def _alone(self, person: Person) -> list[tuple[Person, Explanation]]:
+        try:
+            return [(person, self._explain([person])[0])]
+        except SetAside as aside:
+            self.failures.append(failure(person, "explain", aside.__cause__ or aside))
+            return []
+
+    def _one(self, person: Person, why: Explanation, with_pdf: bool) -> None:
+        with self._stage("report"):
+            report = self._report(person, why)
+            files = {"json": _encode(report.to_json() + "\n")} if "json" in self.settings.formats else {}
+        formats = {word for word in self.settings.formats if word != "pdf" or with_pdf}
+        html = ""
+        if formats & {"html", "pdf"}:
+            with self._stage("html"):
+                html = self.tools.html(report, figures=self.settings.figures, templates=self.settings.templates)
+                files |= {"html": _encode(html)} if "html" in formats else {}
+        if "pdf" in formats:
+            with self._stage("pdf"):
+                files["pdf"] = self.tools.pdf(html)
+        with self._stage("write"):
+            self._write(person, files)
+        self.made.update(files.keys())
+
+    def _report(self, person: Person, why: Explanation) -> Report:
+        settings = self.settings
+        return self.tools.report(
+            why, person.locale, settings.generated_at, settings.config, Reader(person.key, person.name), settings.synthetic
+        )
+
+    def _write(self, person: Person, files: dict[str, bytes]) -> None:
+        paths = {word: f"{person.stem}.{word}" for word in FORMATS if word in files}
+        try:
+            for word, path in paths.items():
+                self.folder.write(path, files[word], FORMATS[word])
+        except Exception:
+            self.folder.drop(set(paths.values()))
+            raise
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8")

@@ -1,0 +1,128 @@
+"""Figures as functions from data to bytes or a colour table: matplotlib without pyplot, so without global state."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from reportgen.report.document import Ledger
+
+#: Steps of the colour scale of a table; step 0 is "nothing" and has no colour.
+STEPS = 20
+# More ink for more weight. `cividis` starts at its darkest blue, so that a page of small shares, which is the usual one, would be
+# mostly dark; this map starts at paper, is safe for the colour-blind and prints with little ink. Its pale end is left out, so that
+# the smallest share still differs from none.
+_LIGHT = ("YlGnBu", 0.06, 0.92)
+_DARK = ("YlGnBu_r", 0.08, 0.72)
+_ACCENT = "#1f5a94"
+_FONTS = ["Open Sans", "Noto Sans", "WenQuanYi Micro Hei", "DejaVu Sans"]
+#: SVG ids are hashed with a salt: without a fixed one, two runs differ.
+_STYLE = {"svg.hashsalt": "reportgen", "svg.fonttype": "none", "text.parse_math": False, "axes.unicode_minus": True}
+
+
+def _luminance(rgb: np.ndarray) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours ``#rrggbb`` (WCAG 2.2, 1 to 21)."""
+    high, low = sorted((_luminance(np.array(mpl.colors.to_rgb(c))) for c in (one, other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@lru_cache(maxsize=2)
+def heat_palette(dark: bool = False) -> tuple[tuple[str, str], ...]:
+    """Background and ink for steps 1 to `STEPS`; the ink is black or white, whichever reads better (at least 4.5:1)."""
+    name, low, high = _DARK if dark else _LIGHT
+    steps = mpl.colormaps[name](np.linspace(low, high, STEPS))
+    paper = [mpl.colors.to_hex(step) for step in steps]
+    return tuple((p, max(("#000000", "#ffffff"), key=lambda ink, p=p: contrast(ink, p))) for p in paper)
+
+
+def heat_css(dark: bool = False) -> str:
+    """The palette as style rules ``.h1`` to ``.h20``."""
+    return "".join(f".h{k}{{background:{p};color:{i}}}\n" for k, (p, i) in enumerate(heat_palette(dark), start=1))
+
+
+def draw_ledger(ledger: Ledger, kind: str = "png", dpi: int = 144) -> bytes:
+    """Attention bars and the heatmap history x kind of evidence of one product, side by side.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Needs rows with shares.
+    kind : str
+        ``png`` or ``svg``.
+    dpi : int
+        Of the PNG.
+
+    Returns
+    -------
+    bytes
+        The same for the same ledger.
+    """
+    rows = [row for row in ledger.rows if row.cells and row.kind != "total"]
+    with mpl.rc_context(_STYLE | {"font.family": _fonts()}):
+        figure = Figure(figsize=(7.2, 0.7 + 0.3 * len(rows)), layout="constrained")
+        bars, heat = figure.subplots(1, 2, sharey=True, width_ratios=[1.0, 1.0])
+        plot_bars(bars, [row.label for row in rows], [row.share or 0 for row in rows])
+        plot_heatmap(heat, np.array([row.cells for row in rows]), ledger.columns)
+        return _bytes(figure, kind, dpi)
+
+
+def plot_bars(ax: Axes, labels: list[str], shares: list[int]) -> None:
+    """Horizontal bars, strongest on top, each with its whole percentage."""
+    place = np.arange(len(labels))
+    drawn = ax.barh(place, shares, color=_ACCENT, height=0.6)
+    ax.bar_label(drawn, [f"{share}%" for share in shares], padding=3, fontsize=8)
+    ax.set_yticks(place, labels, fontsize=8)
+    ax.set_ylim(len(labels) - 0.4, -0.6)
+    ax.set_xlim(0, max([1, *shares]) * 1.2)
+    ax.xaxis.set_visible(False)
+    ax.spines[["top", "right", "bottom"]].set_visible(False)
+    ax.tick_params(length=0)
+
+
+def plot_heatmap(ax: Axes, values: np.ndarray, columns: tuple[str, ...]) -> None:
+    """Whole percentages as coloured cells with their figures, in the colours of the tables."""
+    largest = max(1, int(values.max(initial=0)))
+    colours = mpl.colors.ListedColormap(["#ffffff", *(paper for paper, _ in heat_palette())])
+    step = np.vectorize(lambda v: step_of(int(v), largest), otypes=[int])(values)
+    ax.imshow(step, cmap=colours, vmin=0, vmax=STEPS, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        ink = "#59626b" if value == 0 else heat_palette()[step[row, column] - 1][1]
+        ax.text(column, row, str(value), ha="center", va="center", fontsize=8, color=ink)
+    ax.set_xticks(np.arange(len(columns)), columns, fontsize=8)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+
+
+def step_of(value: int, largest: int) -> int:
+    """Step of the colour scale for a whole percentage: 0 for nothing, `STEPS` for the largest of its table."""
+    return 0 if value <= 0 else max(1, -(-value * STEPS // max(largest, 1)))
+
+
+def _fonts() -> list[str]:
+    """Those of our fonts that are there: matplotlib warns for every one that is not."""
+    there = {font.name for font in mpl.font_manager.fontManager.ttflist}
+    return [font for font in _FONTS if font in there]
+
+
+def _bytes(figure: Figure, kind: str, dpi: int) -> bytes:
+    out = io.BytesIO()
+    if kind == "svg":
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
+    else:
+        FigureCanvasAgg(figure)
+        figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+    return out.getvalue()
