@@ -7,13 +7,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from reportgen.batch.options import make_parser
 from reportgen.errors import ConfigError, InputError, ReportgenError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from reportgen.data.dataset import Dataset
 
 DONE, FAILED, USAGE, SOME_ASIDE, INTERRUPTED = 0, 1, 2, 3, 130
-FORMATS, LOCALES, FIGURES = ("html", "pdf", "json"), ("en", "zh-CN"), ("cells", "png", "svg")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 
 
@@ -36,14 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done; 1 an error, told in one line on stderr; 2 usage; 3 done, but some users were set aside; 130 interrupted.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["--version"]:
+        return _version()
     try:
-        given = _parser().parse_args(argv)
+        given = make_parser().parse_args(words)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
-    console = Console(getattr(given, "quiet", False), getattr(given, "log_format", "text") == "json")
+    console = Console(given.quiet, given.log_format == "json")
     try:
-        code: int = given.verb(given, console)
-        return code
+        return {"demo": _demo, "build": _build, "fit": _fit, "doctor": _doctor}[given.verb](given, console)
     except ReportgenError as error:
         return console.error(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -52,95 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return console.error(f"{error.strerror or error}; check the disk and the rights of the folders", FAILED)
 
 
-# --- what can be said
+def _version() -> int:
+    from reportgen.audit.facts import tool_version
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reportgen", description="Reports that answer: why did I see these products?", allow_abbrev=False)
-    parser.add_argument("--version", action=_Version)
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-
-    def verb(name: str, run: Callable[[Any, Console], int], told: str) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=told, description=told, allow_abbrev=False)
-        made.set_defaults(verb=run)
-        made.add_argument("--quiet", action="store_true", help="no progress; of the results only the path")
-        made.add_argument("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr")
-        return made
-
-    demo = verb("demo", _demo, "make reports from a made-up shop")
-    demo.add_argument("--out", type=Path, default=Path("demo-report"), metavar="DIR")
-    demo.add_argument("--users", type=_whole(1), default=400, metavar="N", help="size of the shop (400)")
-    demo.add_argument("--overwrite", action="store_true", help="replace a run on other data too")
-    _add_build(verb("build", _build, "make one report per user"))
-    fit = verb("fit", _fit, "fit a model and save it")
-    _add_inputs(fit)
-    fit.add_argument("--model", type=Path, required=True, metavar="DIR", help="where to save it")
-    fit.add_argument("--overwrite", action="store_true", help="replace a model")
-    verb("doctor", _doctor, "look at packages, libraries and fonts")
-    return parser
-
-
-def _add_inputs(verb: argparse.ArgumentParser) -> None:
-    for name, needed in (("events", True), ("items", True), ("users", False)):
-        verb.add_argument(f"--{name}", required=needed, metavar="F", help="CSV, TSV or Parquet: a file, a folder or a glob")
-    verb.add_argument("--config", metavar="F", help="reportgen.toml")
-    verb.add_argument("--as-of", type=_moment, metavar="TIME", help="ISO date or time, UTC without a zone (the newest event)")
-
-
-def _add_build(build: argparse.ArgumentParser) -> None:
-    _add_inputs(build)
-    add = build.add_argument
-    add("--model", type=Path, metavar="DIR", help="a model made by fit; one is fitted when left out")
-    add("--out", type=Path, required=True, metavar="DIR")
-    add("--format", type=_formats, default=("html", "json"), metavar="F,F", help="of html,pdf,json (html,json)")
-    add("--locale", choices=LOCALES, help="for users without one of their own")
-    add("--n", type=_whole(1), metavar="N", help="products per report")
-    add("--user", action="append", metavar="ID", help="only this user; may be repeated")
-    add("--limit", type=_whole(1), metavar="N", help="only the first N users")
-    add("--pdf-limit", type=_whole(0), metavar="N", help="PDFs only for the first N users")
-    add("--figures", choices=FIGURES, default="cells", help="how heatmaps are drawn")
-    add("--templates", type=Path, metavar="DIR", help="own templates, in front of the built-in ones")
-    add("--key-file", type=Path, metavar="F", help="secret behind the names of files; else REPORTGEN_KEY, else one is made")
-    add("--overwrite", action="store_true", help="replace a former run")
-
-
-class _Version(argparse.Action):
-    """Looked up only when asked for: reading package metadata takes longer than everything else in --help."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, help="print the version")
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from reportgen.audit.facts import tool_version
-
-        print(f"reportgen {tool_version()}")
-        parser.exit()
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-        return int(text)
-
-    return number
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    words = text.split(",")
-    wrong = next((word for word in words if word not in FORMATS), None)
-    if wrong is not None:
-        raise argparse.ArgumentTypeError(f"{wrong!r} is not available; use one or more of {','.join(FORMATS)}")
-    return tuple(word for word in FORMATS if word in words)
-
-
-def _moment(text: str) -> int:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write 2026-01-31 or 2026-01-31T18:00:00+01:00") from None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return (when - _EPOCH) // timedelta(microseconds=1)
+    print(f"reportgen {tool_version()}")
+    return DONE
 
 
 # --- clock, environment, terminal
@@ -150,7 +66,7 @@ def _source_date() -> int | None:
     """``SOURCE_DATE_EPOCH`` in microseconds, None when it is not set."""
     text = os.environ.get("SOURCE_DATE_EPOCH", "")
     if text and not (text.isascii() and text.isdigit() and len(text) <= 11):
-        raise ConfigError(f"SOURCE_DATE_EPOCH={text!r} is not a whole number of seconds since 1970; correct or unset it")
+        raise ConfigError(f"SOURCE_DATE_EPOCH={text!r} is not a number of seconds since 1970; correct or unset it")
     return int(text) * 1_000_000 if text else None
 
 
@@ -169,7 +85,9 @@ def _key(given: argparse.Namespace, console: Console) -> bytes:
     home = os.environ.get("XDG_CONFIG_HOME", "")
     path = (Path(home) if os.path.isabs(home) else Path("~/.config").expanduser()) / "reportgen" / "key"
     if not path.exists():
-        console.note(f"made a key for the names of files: {path}; keep it, with another one every name changes", always=True)
+        console.note(
+            f"made a key for the names of files: {path}; keep it, with another every name changes", always=True
+        )
     return make_key(path)
 
 
@@ -181,10 +99,18 @@ class Console:
         self.bar = sys.stderr.isatty() and not as_json
         self.wait = 0.1 if self.bar else 5.0
         self.last = time.monotonic()
+        self.half_line = False
         self.seconds: dict[str, float] = {}
 
     def _line(self, event: str, text: str, **facts: object) -> None:
-        told = json.dumps({"event": event, "message": text} | facts, ensure_ascii=False) if self.as_json else f"reportgen: {text}"
+        if self.half_line:
+            print(file=sys.stderr)
+            self.half_line = False
+        told = (
+            json.dumps({"event": event, "message": text} | facts, ensure_ascii=False)
+            if self.as_json
+            else f"reportgen: {text}"
+        )
         print(told, file=sys.stderr, flush=True)
 
     def note(self, text: str, always: bool = False) -> None:
@@ -208,7 +134,13 @@ class Console:
         text = f"{done} of {total} users" + (f", {aside} set aside" if aside else "")
         if self.bar:
             filled = 30 * done // max(total, 1)
-            print(f"\r{'#' * filled}{'.' * (30 - filled)} {text} ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+            self.half_line = done < total
+            print(
+                f"\r{'#' * filled}{'.' * (30 - filled)} {text} ",
+                end="" if self.half_line else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
         else:
             self._line("progress", text, done=done, total=total, set_aside=aside)
 
@@ -248,7 +180,7 @@ def _read(given: argparse.Namespace, config: Config, console: Console) -> tuple[
     with console.stage("read"):
         data = Dataset.from_files(given.events, given.items, given.users, config, not_after=_now() + _DAY)
     if given.as_of is None and not data.timestamps.size:
-        raise InputError("events: there is no usable event to take the reference time from; correct the rows or give --as-of")
+        raise InputError("events: no usable event to take the reference time from; correct the rows or give --as-of")
     return data, int(data.timestamps.max()) if given.as_of is None else given.as_of
 
 
@@ -270,15 +202,17 @@ def _build(given: argparse.Namespace, console: Console) -> int:
     if given.templates is not None and not given.templates.is_dir():
         raise ConfigError(f"{given.templates} is not a folder; name one with --templates")
     tables = {"events": given.events, "items": given.items, "users": given.users}
-    inputs = tuple(file for table, where in tables.items() for file in hash_inputs(table, where, config.input.delimiter))
+    inputs = tuple(
+        file for table, where in tables.items() for file in hash_inputs(table, where, config.input.delimiter)
+    )
     data, as_of = _read(given, config, console)
     with console.stage("fit"):
         scorer = load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
     users = tuple(given.user) if given.user else None
     settings = RunSettings(
         given.out, key, as_of, *_generated(as_of), config, given.format, given.locale or config.report.locale,
-        given.n or config.report.n, users, given.limit, given.pdf_limit, given.figures, given.templates, given.overwrite,
-        data.synthetic, inputs,
+        given.n or config.report.n, users, given.limit, given.pdf_limit, given.figures, given.templates,
+        given.overwrite, data.synthetic, inputs,
     )  # fmt: skip
     return _run(settings, data, scorer, console)
 

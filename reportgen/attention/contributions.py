@@ -64,7 +64,7 @@ def contribute(
     np.maximum.at(last, inverse, events.event)
     other = candidates[row]
     strength, support = heads.values(np.repeat(item, candidates.shape[1]), other.ravel())
-    value = summed[:, None, :] * strength.reshape(key.size, candidates.shape[1], -1)
+    value = summed[:, None, :] * strength.reshape(key.size, candidates.shape[1], weight.shape[1])
     start = np.where(candidates >= 0, base[candidates], 0.0)
     score = start.copy()
     np.add.at(score, row, value.sum(axis=2))

@@ -88,9 +88,11 @@ def _off_diagonal(counts: sparse.csr_matrix, at_least: int) -> sparse.csr_matrix
 def _strongest(pairs: sparse.spmatrix, gram: sparse.csr_matrix, k: int) -> tuple[np.ndarray, np.ndarray]:
     """For each item its `k` strongest partners by cosine, ties by item code; -1 fills the rest."""
     diagonal = np.sqrt(np.maximum(gram.diagonal(), 1e-12))
+    pairs = sparse.csr_matrix(pairs)
+    pairs.sort_indices()
     pairs = sparse.coo_matrix(pairs)
     strength = np.asarray(gram[pairs.row, pairs.col]).ravel() / (diagonal[pairs.row] * diagonal[pairs.col])
-    order = np.lexsort((pairs.col, -strength, pairs.row))
+    order = np.lexsort((-strength, pairs.row))  # stable, and columns come in order
     row, col = pairs.row[order], pairs.col[order]
     first = np.searchsorted(row, np.arange(gram.shape[0]))
     place = np.arange(row.size) - first[row]
@@ -150,6 +152,7 @@ def _solve_batch(cube: np.ndarray, side: np.ndarray, l2: float) -> np.ndarray:
     weight = np.zeros_like(side)
     rest = side.copy()
     curve = np.stack([cube[p, :, p] for p in range(k)], axis=1) + np.float32(l2)
+    curve[curve <= 0] = 1.0  # a place without a partner, when there is no ridge
     for _ in range(_SWEEPS):
         largest = 0.0
         for p in range(k):

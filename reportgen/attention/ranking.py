@@ -40,12 +40,15 @@ def fit_bpr(difference: np.ndarray, weight: np.ndarray, start: np.ndarray, l2: f
     weight : ndarray of float64, shape (N,)
         Sums to 1; lets every user count alike.
     start : ndarray of float64, shape (P,)
-        Kept when nothing better is found.
+        Kept when nothing better is found, and for features that are zero in all of `difference`: an example in which a
+        kind of evidence is silent does not speak against it.
     l2 : float
         Ridge on the scaled weights.
     """
     scale = np.sqrt(np.maximum(weight @ np.square(difference, dtype=np.float64), 0.0))
     live = scale > 1e-12
+    if not live.any():
+        return HeadFit(start.copy(), False, float(np.log(2.0)), float(np.log(2.0)))
     scaled = difference[:, live].astype(np.float64) / scale[live]
 
     def loss_and_slope(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -62,6 +65,6 @@ def fit_bpr(difference: np.ndarray, weight: np.ndarray, start: np.ndarray, l2: f
     )
     if not np.isfinite(found.fun) or found.fun >= loss_start:
         return HeadFit(start.copy(), False, loss_start, loss_start)
-    theta = np.zeros_like(start)
+    theta = start.copy()
     theta[live] = found.x / scale[live]
     return HeadFit(theta, True, loss_start, float(found.fun))

@@ -15,7 +15,18 @@ from reportgen.data.sources import resolve
 from reportgen.errors import InputError
 
 #: Packages whose version can change a byte of the output.
-PACKAGES = ("babel", "duckdb", "jinja2", "matplotlib", "numpy", "pandas", "regex", "scikit-learn", "scipy", "weasyprint")
+PACKAGES = (
+    "babel",
+    "duckdb",
+    "jinja2",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "regex",
+    "scikit-learn",
+    "scipy",
+    "weasyprint",
+)
 TEMPLATE_KINDS = (".html", ".css", ".txt")
 _BLOCK = 1 << 20
 
@@ -61,7 +72,7 @@ def _hash_file(table: str, path: Path) -> InputFile:
                 digest.update(block)
                 size += len(block)
     except OSError as error:
-        raise InputError(f"{show(path.name)}: cannot be read ({error.strerror}); check the file and its rights") from error
+        raise InputError(f"{show(path.name)}: cannot be read ({error.strerror}); check its rights") from error
     return InputFile(table, show(path.name), digest.hexdigest(), size)
 
 

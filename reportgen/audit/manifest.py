@@ -49,7 +49,8 @@ class Manifest:
     run_id : str
         The first 16 digits of a SHA-256 over inputs, settings, templates, model and versions.
     generated_at, generated_at_source : str
-        ISO 8601; ``SOURCE_DATE_EPOCH`` or ``as_of``. Never the wall clock, so that a run can be made again byte by byte.
+        ISO 8601; ``SOURCE_DATE_EPOCH`` or ``as_of``. Never the wall clock, so that a run can be
+        made again byte by byte.
     as_of : str
     settings : dict
         ``config`` and ``options``. Users named one by one stand there as pseudonyms.

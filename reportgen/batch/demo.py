@@ -41,5 +41,13 @@ def demo_data(n_users: int) -> tuple[Dataset, Config, tuple[InputFile, ...]]:
 def demo_settings(out: Path, config: Config, as_of: int, inputs: tuple[InputFile, ...]) -> RunSettings:
     """Pages and records for all, PDFs for a few, with a key that everybody knows."""
     return RunSettings(
-        out, DEMO_KEY, as_of, iso(as_of), config=config, formats=("html", "pdf", "json"), pdf_limit=PDFS, synthetic=True, inputs=inputs
-    )  # fmt: skip
+        out,
+        DEMO_KEY,
+        as_of,
+        iso(as_of),
+        config=config,
+        formats=("html", "pdf", "json"),
+        pdf_limit=PDFS,
+        synthetic=True,
+        inputs=inputs,
+    )

@@ -68,7 +68,8 @@ def _libraries() -> Iterator[Check]:
 def _loads(name: str, usual: tuple[str, ...]) -> bool:
     for candidate in (ctypes.util.find_library(name), *usual):
         with suppress(OSError):
-            if candidate and ctypes.CDLL(candidate):
+            if candidate:
+                ctypes.CDLL(candidate)
                 return True
     return False
 
@@ -76,7 +77,7 @@ def _loads(name: str, usual: tuple[str, ...]) -> bool:
 def _fonts() -> Iterator[Check]:
     program = shutil.which("fc-list")
     if program is None:
-        yield Check("warn", "fonts", "fc-list is not installed, so fonts were not looked at; apt-get install fontconfig")
+        yield Check("warn", "fonts", "fc-list is not installed, so no look at fonts; apt-get install fontconfig")
         return
     for label, (language, package) in _FONTS.items():
         family = _family(program, language)
@@ -88,7 +89,12 @@ def _family(program: str, language: str) -> str:
     """The first family, by name, that covers a language."""
     try:
         found = subprocess.run(
-            [program, f":lang={language}", "family"], capture_output=True, timeout=30, check=False, encoding="utf-8", errors="replace"
+            [program, f":lang={language}", "family"],
+            capture_output=True,
+            timeout=30,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -101,5 +107,5 @@ def _temporary() -> Check:
             file.write(b"x")
             file.flush()
     except OSError as error:
-        return Check("fail", "temporary files", f"cannot be written ({error.strerror}); set TMPDIR to a folder with room")
+        return Check("fail", "temporary files", f"no room ({error.strerror}); set TMPDIR to a folder with room")
     return Check("ok", "temporary files", "can be written")

@@ -134,7 +134,9 @@ class RunFolder:
             with _no_trouble(self.out):
                 yield
         except OSError as error:
-            raise OutputError(f"{self.out} cannot be written ({error.strerror}); name another folder with --out") from error
+            raise OutputError(
+                f"{self.out} cannot be written ({error.strerror}); name another folder with --out"
+            ) from error
 
     def _clear(self) -> None:
         """Take away a former run, the manifest first: a run without one is not finished."""
@@ -230,7 +232,7 @@ class RunFolder:
 
 def _clear_shard(shard: Path) -> None:
     for name in sorted(os.listdir(shard)):
-        if _OURS.fullmatch(name):
+        if _OURS.fullmatch(name) and not stat.S_ISDIR(os.lstat(shard / name).st_mode):
             os.unlink(shard / name)
     with suppress(OSError):  # something of another hand lies there
         os.rmdir(shard)

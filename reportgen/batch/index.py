@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from reportgen.audit.manifest import Manifest, Output
+from reportgen.batch.options import FORMATS
 from reportgen.batch.people import Person
-from reportgen.batch.settings import FORMATS, Failure, RunSettings
+from reportgen.batch.settings import Failure, RunSettings
 from reportgen.report.html import render_page
 
 #: Links on the page; a page with a link for each of 50,000 users helps nobody.
@@ -15,7 +16,11 @@ MOST_LINKS = 200
 
 
 def render_index(
-    manifest: Manifest, settings: RunSettings, people: Sequence[Person], outputs: Sequence[Output], failures: Sequence[Failure]
+    manifest: Manifest,
+    settings: RunSettings,
+    people: Sequence[Person],
+    outputs: Sequence[Output],
+    failures: Sequence[Failure],
 ) -> str:
     """Tell what was made, for how many, from what, what was left out and how to verify it."""
     paths = {output.path for output in outputs}
@@ -27,7 +32,9 @@ def render_index(
         "failures": failures[:MOST_LINKS],
         "aside": [problem for problem in manifest.problems if not problem["kept"]],
         "notices": [problem for problem in manifest.problems if problem["kept"]],
-        "example": next((f"{person.stem}.{word}" for person in people for word in FORMATS if f"{person.stem}.{word}" in paths), ""),
+        "example": next(
+            (f"{person.stem}.{word}" for person in people for word in FORMATS if f"{person.stem}.{word}" in paths), ""
+        ),
     }
     return render_page("index.html", values, settings.templates)
 

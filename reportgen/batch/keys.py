@@ -22,7 +22,7 @@ def check_key(key: bytes, source: str) -> bytes:
     """
     key = key.strip()
     if not LEAST <= len(key) <= MOST:
-        raise ConfigError(f"{source}: a key has {LEAST} to {MOST} bytes, this one has {len(key)}; make one of 32 random bytes")
+        raise ConfigError(f"{source}: a key has {LEAST} to {MOST} bytes, this one {len(key)}; use 32 random bytes")
     return key
 
 

@@ -26,11 +26,12 @@ def features_of(data: Dataset, config: Config) -> dict[str, tuple[str, str]] | N
     columns = data.catalogue.columns
     usual = {name: (name, kind) for name, kind in DEFAULT_FEATURES.items() if name in columns}
     own = {name: (feature.column or name, feature.kind) for name, feature in config.features.items()}
-    missing = next((name for name, (column, _) in own.items() if column not in columns and name not in columns), None)
+    # `Dataset` keeps a configured column under the feature's own name.
+    own = {name: (name if name in columns else column, kind) for name, (column, kind) in own.items()}
+    missing = next((column for column, _ in own.values() if column not in columns), None)
     if missing is not None:
-        raise ConfigError(f'[features] {show(missing)}: the items have no column "{show(own[missing][0])}"; name one they have')
-    # The carrier may hold a configured column under the feature's name instead of the column's own.
-    return usual | {name: (column if column in columns else name, kind) for name, (column, kind) in own.items()}
+        raise ConfigError(f'[features]: the items have no column "{show(missing)}"; name one that they have')
+    return usual | own
 
 
 def fit_scorer(data: Dataset, config: Config, as_of: int) -> AttentionScorer:

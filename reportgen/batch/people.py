@@ -38,7 +38,9 @@ class Person:
 
     def hide(self, text: str) -> str:
         """A message without this user's id, name and address, and without addresses in memory."""
-        private = {word for raw in (self.user_id, self.name, self.email) for word in (raw, repr(raw)[1:-1], clean(raw)) if word}
+        private = {
+            word for raw in (self.user_id, self.name, self.email) for word in (raw, repr(raw)[1:-1], clean(raw)) if word
+        }
         found = re.compile("|".join(re.escape(word) for word in sorted(private, key=lambda word: (-len(word), word))))
         return clean(found.sub("(user)", _ADDRESS.sub("0x", clean(found.sub("(user)", text), _REASON))), _REASON)
 
@@ -69,7 +71,7 @@ def choose(
     """
     total = data.user_ids.size
     if not total:
-        raise InputError("events, users: there is no user to report to; give events or a table of users with at least one row")
+        raise InputError("events, users: there is no user to report to; give at least one event or user")
     codes = np.arange(total) if wanted is None else _codes(data, wanted)
     out = data.users["opted_out"].to_numpy(dtype=bool)
     stay = codes[~out[codes]][:limit]
@@ -89,7 +91,9 @@ def _people(data: Dataset, key: bytes, locale: str, codes: np.ndarray) -> Iterat
     names, emails, locales = (data.users[column].to_numpy(dtype=object) for column in ("name", "email", "locale"))
     for code in codes:
         user = str(data.user_ids[code])
-        yield Person(user, pseudonym(key, user), _text(names[code]), _text(emails[code]), language(locales[code], locale))
+        yield Person(
+            user, pseudonym(key, user), _text(names[code]), _text(emails[code]), language(locales[code], locale)
+        )
 
 
 def _text(value: object) -> str:

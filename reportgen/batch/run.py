@@ -48,8 +48,8 @@ def build_run(
 ) -> RunSummary:  # fmt: skip
     """Make the reports of a run.
 
-    A user who fails at any stage is set aside in ``errors.jsonl`` and the run goes on. The same data, scorer, settings and
-    versions give the same bytes in every file.
+    A user who fails at any stage is set aside in ``errors.jsonl`` and the run goes on. The same data, scorer,
+    settings and versions give the same bytes in every file.
 
     Parameters
     ----------

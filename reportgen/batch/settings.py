@@ -10,6 +10,7 @@ from typing import Any
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.audit.facts import InputFile
 from reportgen.audit.manifest import Users, plain_config
+from reportgen.batch.options import FIGURES, FORMATS
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError
@@ -21,9 +22,6 @@ from reportgen.report.document import Report
 from reportgen.report.html import render_html
 from reportgen.report.words import LOCALES
 
-#: Format -> media type, in the order in which links are shown.
-FORMATS = {"html": "text/html", "pdf": "application/pdf", "json": "application/json"}
-FIGURES = ("cells", "png", "svg")
 STAGES = ("explain", "report", "html", "pdf", "write")
 
 
@@ -67,7 +65,7 @@ class RunSettings:
     """
 
     out: Path
-    key: bytes
+    key: bytes = field(repr=False)
     as_of: int
     generated_at: str
     generated_at_source: str = "as_of"
@@ -94,8 +92,10 @@ class RunSettings:
             Names the value and what is allowed.
         """
         for what, given, known in (
-            ("format", self.formats, FORMATS), ("locale", (self.locale,), LOCALES), ("figures", (self.figures,), FIGURES)
-        ):  # fmt: skip
+            ("format", self.formats, tuple(FORMATS)),
+            ("locale", (self.locale,), tuple(LOCALES)),
+            ("figures", (self.figures,), FIGURES),
+        ):
             wrong = next((word for word in given if word not in known), None)
             if wrong is not None or not given:
                 raise ConfigError(f"{what} {wrong or ''!r} is not available; use one of {', '.join(known)}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from reportgen.batch.settings import FORMATS, RunSummary
+from reportgen.batch.options import FORMATS
+from reportgen.batch.settings import RunSummary
 from reportgen.data.dataset import Dataset
 
 _MEGABYTE = 1_000_000

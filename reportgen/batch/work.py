@@ -1,4 +1,4 @@
-"""One chunk of users: explained together, then each told, drawn and written apart, so that one cannot stop the others."""
+"""One chunk of users: explained together, then each told, drawn and written apart, so that one cannot stop others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch.folder import RunFolder
+from reportgen.batch.options import FORMATS
 from reportgen.batch.people import Person
-from reportgen.batch.settings import FORMATS, Failure, RunSettings, Tools
+from reportgen.batch.settings import Failure, RunSettings, Tools
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
 from reportgen.explain.explanation import Explanation
@@ -21,7 +22,7 @@ from reportgen.report.document import Report
 Clock = Callable[[], float]
 
 
-class SetAside(Exception):
+class SetAsideError(Exception):
     """A user cannot be finished; the cause is the error, the argument the stage."""
 
 
@@ -58,12 +59,12 @@ class Worker:
     failures: list[Failure] = field(default_factory=list)
 
     def chunk(self, people: Sequence[Person], with_pdf: Sequence[bool]) -> Iterator[Person]:
-        """Make the reports of some users and yield each as it is finished; those that fail are noted and the rest go on."""
+        """Make the reports of some users and yield each when finished; one that fails is noted and the rest go on."""
         pdf = dict(zip((person.key for person in people), with_pdf, strict=True))
         for person, why in self._explained(people):
             try:
                 self._one(person, why, pdf[person.key])
-            except SetAside as aside:
+            except SetAsideError as aside:
                 self.failures.append(failure(person, str(aside), aside.__cause__ or aside))
             else:
                 self.done.append(person)
@@ -77,7 +78,7 @@ class Worker:
         except OutputError:
             raise  # the folder itself is in trouble: no user can be finished
         except Exception as error:
-            raise SetAside(name) from error
+            raise SetAsideError(name) from error
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + self.clock() - start
 
@@ -89,13 +90,13 @@ class Worker:
     def _explained(self, people: Sequence[Person]) -> list[tuple[Person, Explanation]]:
         try:
             return list(zip(people, self._explain(people), strict=True))
-        except SetAside:
+        except SetAsideError:
             return [pair for person in people for pair in self._alone(person)]
 
     def _alone(self, person: Person) -> list[tuple[Person, Explanation]]:
         try:
             return [(person, self._explain([person])[0])]
-        except SetAside as aside:
+        except SetAsideError as aside:
             self.failures.append(failure(person, "explain", aside.__cause__ or aside))
             return []
 
@@ -119,7 +120,12 @@ class Worker:
     def _report(self, person: Person, why: Explanation) -> Report:
         settings = self.settings
         return self.tools.report(
-            why, person.locale, settings.generated_at, settings.config, Reader(person.key, person.name), settings.synthetic
+            why,
+            person.locale,
+            settings.generated_at,
+            settings.config,
+            Reader(person.key, person.name),
+            settings.synthetic,
         )
 
     def _write(self, person: Person, files: dict[str, bytes]) -> None:

@@ -53,6 +53,16 @@ class Files:
         return number
 
 
+@dataclass(frozen=True)
+class Check:
+    """A condition in SQL, the reason that goes with it, and SQL of the value to show."""
+
+    where: str
+    reason: str
+    example: str = "''"
+    kept: bool = True
+
+
 @dataclass
 class Ledger:
     """Problems of one table, in the making."""
@@ -85,10 +95,14 @@ class Ledger:
         for code, count, rows, example in self._first(relation, "reason IS NOT NULL", "reason", "example"):
             self._found(codes[code], count, rows, example, kept=False)
 
-    def rows(self, relation: str, where: str, reason: str, example: str = "''", *, kept: bool = True) -> None:
-        """Add the rows of ``relation`` that fulfil a condition, if there are any."""
-        for _, count, rows, shown in self._first(relation, where, quoted(reason), example):
-            self._found(reason, count, rows, shown, kept=kept)
+    def rows(self, relation: str, checks: Sequence[Check]) -> None:
+        """Add the rows of ``relation`` that fulfil each condition, where there are any: one pass counts them all."""
+        counted = ", ".join(f"count(*) FILTER ({check.where})" for check in checks)
+        counts = self.con.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
+        for check, some in zip(checks, counts, strict=True):
+            if some:
+                ((_, count, rows, shown),) = self._first(relation, check.where, quoted(check.reason), check.example)
+                self._found(check.reason, count, rows, shown, kept=check.kept)
 
     def _first(self, relation: str, where: str, key: str, example: str) -> list[tuple[int, int, list[int], str]]:
         return self.con.execute(

@@ -13,7 +13,7 @@ from reportgen.config import Config, Exclude
 from reportgen.data import ingest_events, ingest_items, ingest_rows
 from reportgen.data.expressions import identifier
 from reportgen.data.ingest_load import Opened, find_columns, open_source, reading, take_rejects
-from reportgen.data.ingest_problems import Ledger
+from reportgen.data.ingest_problems import Check, Ledger
 from reportgen.data.ingest_rows import Shape
 from reportgen.data.schema import EVENTS, TableSpec, show
 from reportgen.data.sources import Source
@@ -43,8 +43,8 @@ class Steps:
         self._read_rows(self.item_shape, sources, ingest_items.item_names(self.config), self.config.items.exclude)
         ingest_items.settle_items(self.con, self.item_shape, how)
         reason = "duplicate_row" if how == "error" else "duplicate_item"
-        self.ledgers["items"].rows("items_ok", "row NOT IN (SELECT row FROM items)", reason, "item_id", kept=False)
-        self.ledgers["items"].rows("items", "coalesce(title, '') = ''", "empty_title", "item_id")
+        self._note_repeated("items", Check("TRUE", reason, "item_id", kept=False))
+        self.ledgers["items"].rows("items", [Check("coalesce(title, '') = ''", "empty_title", "item_id")])
         if not self._one("SELECT count(*) FROM items"):
             raise InputError("items: no usable row; the catalogue needs at least one item with an id")
 
@@ -53,7 +53,7 @@ class Steps:
         names = self.config.users.columns | {name: name for name in self.config.users.segments}
         self._read_rows(self.user_shape, sources, names, ())
         ingest_items.settle_users(self.con, self.user_shape)
-        self.ledgers["users"].rows("users_ok", "row NOT IN (SELECT row FROM users)", "duplicate_user", kept=False)
+        self._note_repeated("users", Check("TRUE", "duplicate_user", kept=False))
 
     def _read_rows(
         self, shape: Shape, sources: Sequence[Source], names: dict[str, str], rules: tuple[Exclude, ...]
@@ -75,11 +75,16 @@ class Steps:
     def _note_rows(self, shape: Shape, rules: tuple[Exclude, ...]) -> None:
         name, ledger = shape.spec.name, self.ledgers[shape.spec.name]
         ledger.set_aside(f"{name}_rows", ingest_rows.reasons(shape, rules))
+        checks = [Check("long", "cell_too_long")]
         for column in shape.checked:
             bad = identifier("bad " + column)
             reason = "price_not_a_number" if shape.kinds[column] == "price" else "flag_unreadable"
-            ledger.rows(f"{name}_ok", f"{bad} IS NOT NULL", reason, bad)
-        ledger.rows(f"{name}_ok", "long", "cell_too_long")
+            checks.append(Check(f"{bad} IS NOT NULL", reason, bad))
+        ledger.rows(f"{name}_ok", checks)
+
+    def _note_repeated(self, name: str, check: Check) -> None:
+        """Note the rows that settling left out."""
+        self.ledgers[name].rows(f"(FROM {name}_ok WHERE row NOT IN (SELECT row FROM {name}))", [check])
 
     def _each(self, spec: TableSpec, sources: Sequence[Source], load: Callable[[Opened, int], None]) -> None:
         """Open, load and account for one source after the other."""
@@ -205,16 +210,17 @@ class Steps:
     def _note_events(self, codes: Sequence[str]) -> None:
         ledger = self.ledgers["events"]
         ledger.set_aside("events_rows", codes)
-        if self._one("SELECT count(*) FROM events_rows WHERE reason IS NULL") > self._one(
-            "SELECT count(*) FROM events"
-        ):
-            ledger.rows(
-                "events_rows", "reason IS NULL AND row NOT IN (SELECT row FROM events)", "duplicate_row", kept=False
-            )
-        for bit, notice in enumerate(ingest_events.NOTICES):
-            ledger.rows("events_rows", f"reason IS NULL AND notice & {1 << bit} > 0", notice)
+        usable, kept = (self._one(f"SELECT count(*) FROM {t}") for t in ("events_rows WHERE reason IS NULL", "events"))
+        if usable > kept:
+            again = "(FROM events_rows WHERE reason IS NULL AND row NOT IN (SELECT row FROM events))"
+            ledger.rows(again, [Check("TRUE", "duplicate_row", kept=False)])
+        notices = enumerate(ingest_events.NOTICES)
+        ledger.rows(
+            "events_rows", [Check(f"reason IS NULL AND notice & {1 << bit} > 0", name) for bit, name in notices]
+        )
         unknown = "SELECT e.row, i.id AS item FROM events e JOIN item_codes i ON i.code = e.i"
-        ledger.rows(f"({unknown} WHERE i.id NOT IN (SELECT item_id FROM items))", "TRUE", "unknown_item", "item")
+        absent = "i.id NOT IN (SELECT item_id FROM items)"
+        ledger.rows(f"({unknown} WHERE {absent})", [Check("TRUE", "unknown_item", "item")])
 
     def note_links(self, rows: np.ndarray, texts: np.ndarray) -> None:
         """Count links that may not be shown."""

@@ -87,7 +87,7 @@ REMEDIES = {
     "duplicate_row": "Every used column repeats an earlier row; only the first counts.",
     "ragged_row": "The row has another number of cells than the header; quote cells that hold the delimiter.",
     "nul_bytes": "NUL bytes were replaced by U+FFFD.",
-    "unknown_item": "The item is not in the catalogue and is shown by its id; add it to the items table.",
+    "unknown_item": "The item is not in the catalogue: it counts but has no title and is never recommended; add it to the items table.",
     "after_as_of": "Events after the reference time are not used.",
     "empty_title": "The item is shown by its id; fill in the title.",
     "duplicate_item": "Several rows describe the same item; [items] on_duplicate says which one counts.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reportgen import __version__
-from reportgen.config import Config
+from reportgen.config import Config, safe_url
 from reportgen.explain.explanation import Explanation
 from reportgen.report.document import SCHEMA, Item, Link, Report, Section
 from reportgen.report.ledgers import Figures, head_label, list_heatmaps, make_figures, make_ledger, past_details, past_labels
@@ -164,7 +164,7 @@ class _Builder:
 
     def _choices(self) -> Section:
         say, operator = self.words.say, self.config.operator
-        urls = {key: getattr(operator.links, key) for key in _LINKS}
+        urls = {key: safe_url(getattr(operator.links, key)) for key in _LINKS}
         links = tuple(Link(say(f"choices.{key}"), url) for key, url in urls.items() if url)
         given = (("responsible", "name", operator.name), ("contact", "contact", operator.contact), ("address", "address", operator.address))
         lines = [say(f"choices.{key}", **{field: clean(text, _TEXT)}) for key, field, text in given if text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Figures:
     Attributes
     ----------
     heads : ndarray of int64, shape (F',)
-        Heads with any weight in this model: the columns.
+        Heads that speak for anything on this page: the columns.
     cells : ndarray of int64, shape (K, J, F')
         Whole percent.
     shares : ndarray of int64, shape (K, J)
@@ -45,10 +46,26 @@ class Figures:
     total: np.ndarray
     decimals: int
 
+    @cached_property
+    def plain_cells(self) -> list[list[list[int]]]:
+        """`cells` as lists."""
+        return list(self.cells.tolist())
+
+    @cached_property
+    def plain_shares(self) -> list[list[int]]:
+        """`shares` as lists."""
+        return list(self.shares.tolist())
+
+    @cached_property
+    def plain_points(self) -> list[list[int]]:
+        """`points` as lists."""
+        return list(self.points.tolist())
+
 
 def make_figures(why: Explanation) -> Figures:
     """Round an explanation for print."""
-    heads = np.array(why.model.live, dtype=np.int64)
+    spoke = why.attention.any(axis=(0, 1))
+    heads = np.array([head for head in why.model.live if spoke[head]], dtype=np.int64)
     cells = whole_percents(why.attention[:, :, heads])
     decimals = decimals_for(why.scores)
     base, points, total = closing_points(why.base, why.net, why.scores, decimals)
@@ -89,7 +106,7 @@ def make_ledger(
     reasons = order[(net[order] > 0) & ~hidden[order]]
     against = order[::-1][(net[order[::-1]] < 0) & ~hidden[order[::-1]]]
     n = min(n, max(_LEAST, int((figures.shares[k, reasons] >= _SMALL).sum())))
-    rows = [_row("reason", labels[j], details[j], figures, k, np.array([j])) for j in reasons[:n]]
+    rows = [_single(labels[j], details[j], figures, k, j) for j in reasons[:n].tolist()]
     rest = np.concatenate([reasons[n:], against[MAX_AGAINST:]]).astype(np.int64)
     for kind, group in (("others", rest), ("folded", np.flatnonzero(hidden & (net != 0)))):
         if group.size:
@@ -107,6 +124,11 @@ def make_ledger(
 def _row(kind: str, label: str, detail: str, figures: Figures, k: int, group: np.ndarray) -> Row:
     cells = figures.cells[k, group].sum(axis=0)
     return Row(kind, label, detail, int(cells.sum()), int(figures.points[k, group].sum()), tuple(cells.tolist()))
+
+
+def _single(label: str, detail: str, figures: Figures, k: int, j: int) -> Row:
+    """The line of one history item: the most frequent kind, so it is read from plain lists."""
+    return Row("reason", label, detail, figures.plain_shares[k][j], figures.plain_points[k][j], tuple(figures.plain_cells[k][j]))
 
 
 def _total(figures: Figures, k: int, words: Words, spoke: bool) -> Row:
@@ -133,18 +155,20 @@ def _history_map(
     shares, hidden = figures.shares[spoke], why.past.hidden
     weight = why.attention.sum(axis=(0, 2))
     order = np.argsort(-weight, kind="stable")
-    named = order[(weight[order] > 0) & ~hidden[order]]
+    named, folded = order[(weight[order] > 0) & ~hidden[order]], np.flatnonzero(hidden & (weight > 0))
     groups = [(labels[j], np.array([j])) for j in named[:n]]
-    for kind, group in (("others", named[n:]), ("folded", np.flatnonzero(hidden & (weight > 0)))):
+    for kind, group in (("others", named[n:]), ("folded", folded)):
         if group.size:
             groups.append((words.say(f"ledger.{kind}", int(group.size)), group))
     values = np.array([shares[:, group].sum(axis=1) for _, group in groups])
-    best = np.unravel_index(np.argmax(values[: max(1, min(n, named.size))]), values.shape)
+    best, item = np.unravel_index(np.argmax(shares), shares.shape)
+    # Where an item that is not shown counts most, no other may be called the strongest.
+    most = (words.say("ledger.folded", int(folded.size)), folded) if hidden[item] else (labels[item], np.array([item]))
     said = words.say(
         "overview.history_caption",
-        item=name(groups[best[0]][0]),
-        share=words.percent(int(values[best])),
-        pick=name(picks[spoke[best[1]]]),
+        item=name(most[0]),
+        share=words.percent(int(shares[best, most[1]].sum())),
+        pick=name(picks[spoke[best]]),
     )
     return Heatmap(
         said,

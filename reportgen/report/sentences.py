@@ -46,7 +46,7 @@ class Teller:
             return say("lead.popular" if why.usage.used == 0 else "lead.popular_history")
         spoke = why.attention.any(axis=(1, 2))
         weight = why.attention[spoke].sum(axis=2).mean(axis=0)
-        head = self._strongest_head(why.attention[spoke].sum(axis=1).mean(axis=0))
+        head = self._strongest_head(spoke)
         named = np.flatnonzero((weight > 0) & ~why.past.hidden)
         named = named[np.argsort(-weight[named], kind="stable")]
         if named.size == 0:
@@ -55,16 +55,20 @@ class Teller:
         enough = int(np.argmax(reach >= 0.5)) + 1 if reach[-1] >= 0.5 else 0
         shown = enough or min(_FEW, named.size)
         items = self.words.list([name(self.labels[j]) for j in named[:shown]])
-        given = {"share": self._percent(reach[shown - 1]), "items": items, **head}
-        return say("lead.concentrated", enough, **given) if enough else say("lead.spread", int((weight > 0).sum()), **given)
+        share = self.figures.shares[spoke][:, named[:shown]].sum(axis=1).mean()
+        given = {"share": self._percent(share), "items": items, **head}
+        if enough or why.past.hidden[np.argmax(weight)]:  # "the strongest are" would be untrue where those are not shown
+            return say("lead.concentrated", int(shown), **given)
+        return say("lead.spread", int((weight > 0).sum()), **given)
 
-    def _strongest_head(self, by_head: np.ndarray) -> dict[str, str]:
-        best = int(np.argmax(by_head))
-        label = head_label(self.words, self.why.model.heads[best], self.feature_labels, short=False)
-        return {"head": label, "head_share": self._percent(by_head[best])}
+    def _strongest_head(self, spoke: np.ndarray) -> dict[str, str]:
+        best = int(np.argmax(self.why.attention[spoke].sum(axis=(0, 1))[self.figures.heads]))
+        label = head_label(self.words, self.heads[best], self.feature_labels, short=False)
+        return {"head": label, "head_share": self._percent(self.figures.cells[spoke, :, best].sum(axis=1).mean())}
 
     def _percent(self, share: float) -> str:
-        return self.words.percent(min(100, round(100 * float(share))))
+        """The mean of printed figures, so that a reader who adds them up finds the same."""
+        return self.words.percent(min(100, round(float(share))))
 
     # -- one product ---------------------------------------------------------------------------------------------
 
@@ -91,11 +95,12 @@ class Teller:
             return say("reason.folded.text", why=self._why(self._head_of_all(k), two=False))
         return say("reason.popular.text", popularity) if popularity else say("reason.new.text")
 
+    # Exact weights, not rounded cells: of two cells that print alike, one may be larger.
     def _head_of(self, k: int, j: int) -> str:
-        return self.heads[int(np.argmax(self.figures.cells[k, j]))]
+        return self.why.model.heads[int(np.argmax(self.why.attention[k, j]))]
 
     def _head_of_all(self, k: int) -> str:
-        return self.heads[int(np.argmax(self.figures.cells[k].sum(axis=0)))]
+        return self.why.model.heads[int(np.argmax(self.why.attention[k].sum(axis=0)))]
 
     def _why(self, head: str, two: bool) -> str:
         key = f"because.{head}" if two or f"because.{head}_one" not in self.words else f"because.{head}_one"
@@ -117,17 +122,19 @@ class Teller:
         told = self._told(k)
         if not told:
             return ()
-        return (self._without(k, told[0]), self._support(k, told))
+        return tuple(note for note in (self._without(k, told[0]), self._support(k, told)) if note)
 
     def _without(self, k: int, j: int) -> str:
         """Leave-one-out: exact, since the score is a sum."""
         total, points, places = self.figures.total[k], self.figures.points[k, j], self.figures.decimals
         before, after = (self.words.number(value / 10**places, places) for value in (total, total - points))
-        key = "item.without" if self.figures.shares[k, j] >= _WEAK else "item.without_weak"
+        key = "item.without" if self.figures.shares[k].max() >= _WEAK else "item.without_weak"
         return self.words.say(key, a=name(self.labels[j]), before=before, after=after)
 
     def _support(self, k: int, told: list[int]) -> str:
-        for j in told:
-            if self._head_of(k, j) == "together":
+        heads = self.why.model.heads
+        together = self.why.attention[k, :, heads.index("together")] if "together" in heads else np.zeros(len(self.labels))
+        for j in sorted(told, key=lambda j: self._head_of(k, j) != "together"):
+            if together[j] > 0:
                 return self.words.say("item.support", int(self.why.support[k, j]), a=name(self.labels[j]))
-        return self.words.say("item.support_content")
+        return "" if together.any() else self.words.say("item.support_content")

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, InputError
 
 FULL = "user_id,item_id,timestamp,event_type,quantity,rating,order_id"
@@ -91,8 +92,6 @@ def test_rows_of_several_files_are_numbered_in_their_own_file(read: Any) -> None
     for name, rows in (("b.csv", "u,A,2020-01-01\nu,A,no\n"), ("a.csv", "u,B,2020-01-01\nu,B,2020-01-02\n")):
         (read.folder / "in" / name).write_text("user_id,item_id,timestamp\n" + rows)
     items = read.write("items.csv", "item_id,title\nA,a\nB,b\n")
-    from reportgen.data.dataset import Dataset
-
     data = Dataset.from_files(read.folder / "in", items)
     (problem,) = data.problems
     assert (problem.file, problem.rows) == ("b.csv", (2,))
