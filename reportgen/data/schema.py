@@ -89,7 +89,7 @@ REMEDIES = {
     "nul_bytes": "NUL bytes were replaced by U+FFFD.",
     "unknown_item": "The item is not in the catalogue: it counts but has no title and is never recommended; add it to the items table.",
     "after_as_of": "Events after the reference time are not used.",
-    "empty_title": "The item is shown by its id; fill in the title.",
+    "empty_title": "The item has no title and is shown as such; fill it in.",
     "duplicate_item": "Several rows describe the same item; [items] on_duplicate says which one counts.",
     "price_not_a_number": "The price counts as missing; write numbers like 1234.5 with a point.",
     "flag_unreadable": "The flag counts as set, to be careful; write true or false.",

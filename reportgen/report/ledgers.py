@@ -105,13 +105,14 @@ def make_ledger(
     order = np.argsort(-net, kind="stable")
     reasons = order[(net[order] > 0) & ~hidden[order]]
     against = order[::-1][(net[order[::-1]] < 0) & ~hidden[order[::-1]]]
+    told = against[figures.points[k, against] < 0][:MAX_AGAINST]
     n = min(n, max(_LEAST, int((figures.shares[k, reasons] >= _SMALL).sum())))
     rows = [_single(labels[j], details[j], figures, k, j) for j in reasons[:n].tolist()]
-    rest = np.concatenate([reasons[n:], against[MAX_AGAINST:]]).astype(np.int64)
+    rest = np.concatenate([reasons[n:], against[~np.isin(against, told)]]).astype(np.int64)
     for kind, group in (("others", rest), ("folded", np.flatnonzero(hidden & (net != 0)))):
         if group.size:
             rows.append(_row(kind, words.say(f"ledger.{kind}", int(group.size)), "", figures, k, group))
-    for j in against[:MAX_AGAINST]:
+    for j in told:
         text = words.say("ledger.against", what=details[j])
         rows.append(Row("against", labels[j], text, None, int(figures.points[k, j]), ()))
     rows.append(Row("base", words.say("ledger.base"), "", None, int(figures.base[k]), ()))

@@ -62,9 +62,9 @@ def craft(
     return Explanation(
         USER,
         AS_OF,
-        Past(column([f"h{n}" for n in range(j)]), column(names), dates, n_events, column(types), mask),
+        Past(column([f"hist-{n}" for n in range(j)]), column(names), dates, n_events, column(types), mask),
         Picks(
-            column([f"p{n}" for n in range(k)]), column(goods), np.array(taken, dtype=np.int64),
+            column([f"pick-{n}" for n in range(k)]), column(goods), np.array(taken, dtype=np.int64),
             tuple(details) if details is not None else ({},) * k,
         ),
         value,
