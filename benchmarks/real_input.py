@@ -33,13 +33,31 @@ def runs(shared: Path, scratch: Path) -> dict[str, list[str]]:
         "uci": ["--events", str(uci / "interactions.parquet"), "--items", str(uci / "items.parquet")],
         "uci-raw-parquet": ["--events", str(raw), "--items", str(raw), "--config", str(TOML)],
         "uci-raw-csv": ["--events", str(csv), "--items", str(csv), "--config", str(TOML)],
-        "amazon": ["--events", str(amazon / "demo_interactions.parquet"), "--items", str(amazon / "demo_items.parquet")],
+        "amazon": [
+            "--events",
+            str(amazon / "demo_interactions.parquet"),
+            "--items",
+            str(amazon / "demo_items.parquet"),
+        ],
     }
 
 
 def measure(name: str, arguments: list[str], out: Path) -> dict[str, float]:
     """Build one run; what it cost by the operating system's account, and what its manifest says."""
-    command = [sys.executable, "-m", "reportgen", "build", *arguments, "--out", str(out), "--format", "html,pdf,json", "--pdf-limit", "50", "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "reportgen",
+        "build",
+        *arguments,
+        "--out",
+        str(out),
+        "--format",
+        "html,pdf,json",
+        "--pdf-limit",
+        "50",
+        "--quiet",
+    ]
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -60,7 +78,11 @@ def measure(name: str, arguments: list[str], out: Path) -> dict[str, float]:
         kind = "kept" if problem["kept"] else "set_aside"
         figures[f"{kind}/{problem['table']}/{problem['reason']}"] = problem["count"]
     for kind in ("html", "pdf", "json"):
-        sizes = [entry["bytes"] for entry in manifest["outputs"] if entry["path"].endswith(f".{kind}") and "reports/" in entry["path"]]
+        sizes = [
+            entry["bytes"]
+            for entry in manifest["outputs"]
+            if entry["path"].endswith(f".{kind}") and "reports/" in entry["path"]
+        ]
         figures[f"files/{kind}"] = len(sizes)
         figures[f"bytes_per_{kind}"] = round(sum(sizes) / max(1, len(sizes)))
     return {f"{name}/{key}": round(value, 2) for key, value in figures.items()}
@@ -77,7 +99,15 @@ def main() -> None:
         for name, arguments in runs(given.shared, Path(scratch)).items():
             if not given.quick or name == "amazon":
                 figures |= measure(name, arguments, Path(scratch) / name)
-    print(json.dumps({"benchmark": "real_input", "figures": figures, "conditions": {"python": platform.python_version(), "pdfs": 50}}))
+    print(
+        json.dumps(
+            {
+                "benchmark": "real_input",
+                "figures": figures,
+                "conditions": {"python": platform.python_version(), "pdfs": 50},
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

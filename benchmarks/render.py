@@ -47,8 +47,12 @@ def explanation(seed: int) -> Explanation:
         np.zeros(EVENTS, dtype=bool),
     )
     details = tuple({"brand": "Maker", "category": "Kitchen", "price": 12.5, "currency": "EUR"} for _ in range(ITEMS))
-    picks = Picks(np.array([f"i{k}" for k in range(ITEMS)], dtype=object), titles[:ITEMS], rng.integers(5, 900, ITEMS), details)
-    facts = ModelFacts("0123456789abcdef", HEADS, tuple(range(len(HEADS))), True, 5000, 800, 1000, 5, 200, (float("inf"), 20.0, 3.0))
+    picks = Picks(
+        np.array([f"i{k}" for k in range(ITEMS)], dtype=object), titles[:ITEMS], rng.integers(5, 900, ITEMS), details
+    )
+    facts = ModelFacts(
+        "0123456789abcdef", HEADS, tuple(range(len(HEADS))), True, 5000, 800, 1000, 5, 200, (float("inf"), 20.0, 3.0)
+    )
     usage = Usage(EVENTS, EVENTS, 0, 0, 0, int(when.min()), int(when.max()))
     support = rng.integers(5, 300, (ITEMS, EVENTS))
     return Explanation(
@@ -62,7 +66,14 @@ def frame(why: Explanation) -> pd.DataFrame:
     for k in range(ITEMS):
         for j in range(EVENTS):
             cells = dict(zip(HEADS, why.attention[k, j], strict=True))
-            rows.append({"item_title": why.picks.title[k], "history_title": why.past.title[j], "weight": why.attention[k, j].sum()} | cells)
+            rows.append(
+                {
+                    "item_title": why.picks.title[k],
+                    "history_title": why.past.title[j],
+                    "weight": why.attention[k, j].sum(),
+                }
+                | cells
+            )
     return pd.DataFrame(rows)
 
 
@@ -76,7 +87,10 @@ def plain_page(why: Explanation) -> str:
             + "</tr>"
             for j in range(EVENTS)
         )
-        tables.append(f"<h2>{why.picks.title[k]}</h2><table><thead><tr><th>History</th><th>Points</th>{''.join(f'<th>{h}</th>' for h in HEADS)}</tr></thead><tbody>{rows}</tbody></table>")
+        tables.append(
+            f"<h2>{why.picks.title[k]}</h2><table><thead><tr><th>History</th><th>Points</th>"
+            f"{''.join(f'<th>{h}</th>' for h in HEADS)}</tr></thead><tbody>{rows}</tbody></table>"
+        )
     return f"<!DOCTYPE html><html lang='en'><head><title>Plain</title></head><body><h1>Plain</h1>{''.join(tables)}</body></html>"
 
 
@@ -121,7 +135,9 @@ def main() -> None:
     pdf = seconds(lambda k: render_pdf(pages[k % 40]), n_pdf)
     bare = [re.sub(r"<table.*?</table>", "", page, flags=re.S) for page in pages]
     no_tables = seconds(lambda k: render_pdf(bare[k % 40]), n_pdf)
-    plain = seconds(lambda k: HTML(string=plain_page(whys[k % 40])).write_pdf(pdf_variant="pdf/ua-1"), max(2, n_pdf // 4))
+    plain = seconds(
+        lambda k: HTML(string=plain_page(whys[k % 40])).write_pdf(pdf_variant="pdf/ua-1"), max(2, n_pdf // 4)
+    )
     cells = np.mean([page.count("<td") + page.count("<th") for page in pages])
     figures = {
         "html/per_second": 1 / both,
@@ -138,8 +154,19 @@ def main() -> None:
     }
     if given.memory:
         figures |= memory_growth(pages, given.memory)
-    conditions = {"items": ITEMS, "events": EVENTS, "heads": len(HEADS), "python": platform.python_version(), "weasyprint": version("weasyprint"), "seconds": "CPU"}
-    print(json.dumps({"benchmark": "render", "figures": {k: round(v, 4) for k, v in figures.items()}, "conditions": conditions}))
+    conditions = {
+        "items": ITEMS,
+        "events": EVENTS,
+        "heads": len(HEADS),
+        "python": platform.python_version(),
+        "weasyprint": version("weasyprint"),
+        "seconds": "CPU",
+    }
+    print(
+        json.dumps(
+            {"benchmark": "render", "figures": {k: round(v, 4) for k, v in figures.items()}, "conditions": conditions}
+        )
+    )
 
 
 TITLES = make_shop(n_users=20, n_items=300).items["title"].to_numpy(dtype=object)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+from reportgen.version import VERSION
+
+__version__ = VERSION
 
 #: Public name -> module. Loaded at first use, so that `reportgen --help` does not wait for NumPy.
 _PUBLIC = {
@@ -30,7 +32,8 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'reportgen' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    module = import_module(_PUBLIC[name])
+    return globals().get(name, getattr(module, name))  # `explain` is both a room and a verb: see its package
 
 
 def __dir__() -> list[str]:

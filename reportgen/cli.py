@@ -53,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _version() -> int:
-    from reportgen.audit.facts import tool_version
+    from reportgen.version import VERSION
 
-    print(f"reportgen {tool_version()}")
+    print(f"reportgen {VERSION}")
     return DONE
 
 

@@ -82,9 +82,8 @@ def test_json_on_stderr(run: Run, capsys: Capture) -> None:
     assert run("--limit", "2", "--log-format", "json") == 0
     assert run("--limit", "2", "--log-format", "json") == 1
     events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [(event["event"], event.get("done")) for event in events] == [("progress", 2), ("error", None)] or (
-        events[-1]["event"] == "error"
-    )
+    assert {event["event"] for event in events[:-1]} <= {"progress"}  # only where the machine is slow
+    assert events[-1]["event"] == "error"
     assert events[-1]["exit_code"] == 1
 
 

@@ -20,7 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "reportgen"
 #: From the ground up. A room imports from itself and from rooms below. The front door (``reportgen/__init__.py``,
 #: ``__main__.py``) sees everything, and nobody imports from it.
 ROOMS = (
-    ("config", "errors", "checks", "text"),  # the ground floor: single modules, no third-party library but regex
+    # the ground floor: single modules, no third-party library but regex
+    ("config", "errors", "checks", "text", "version"),
     ("data",),
     ("attention",),
     ("explain",),

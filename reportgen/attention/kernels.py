@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 
 _BATCH = 256
-#: Sparse data need about ten sweeps. Where all partners of an item are alike it takes more, and a hundred leave the weights
-#: of near copies within 0.01 of the solution: a share between them that nobody could tell apart.
+#: Sparse data stop earlier. Partners that share most of their buyers take more, and the weights of such near copies may
+#: still be some 0.01 from the solution after so many.
 _SWEEPS = 100
 _TOLERANCE = 3e-5
 #: Up to this many items the co-occurrence matrix is held dense (float32), which makes gathering sub-blocks cheap.
@@ -148,8 +148,8 @@ def _right_side(gram: sparse.csr_matrix, dense: np.ndarray | None, block: np.nda
 def _solve_batch(cube: np.ndarray, side: np.ndarray, l2: float) -> np.ndarray:
     """Cyclic coordinate descent with a floor at zero, for many small problems at once.
 
-    The problem is strictly convex for ``l2 > 0``, so the cycle converges to its only minimum; it ends when no weight moves
-    by more than `_TOLERANCE`, or after `_SWEEPS`.
+    The problem is strictly convex for ``l2 > 0``, so the cycle converges to its only minimum; it ends when no weight
+    moves by more than `_TOLERANCE`, or after `_SWEEPS`.
     """
     k = cube.shape[0]
     weight = np.zeros_like(side)

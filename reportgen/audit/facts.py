@@ -27,7 +27,7 @@ PACKAGES = (
     "scipy",
     "weasyprint",
 )
-TEMPLATE_KINDS = (".html", ".css", ".txt")
+TEMPLATE_KINDS = (".html", ".css", ".txt", ".toml")
 _BLOCK = 1 << 20
 
 
@@ -83,7 +83,7 @@ def hash_text(table: str, name: str, text: str) -> InputFile:
 
 
 def templates_hash(folder: str | Path | None = None) -> str:
-    """SHA-256 over names and contents of the built-in templates, and of the operator's own where given."""
+    """SHA-256 over names and contents of the built-in templates and sentences, and of the operator's own where given."""
     digest = hashlib.sha256()
     for name, data in _templates(folder):
         digest.update(b"%s\0%d\0" % (name.encode("utf-8", "surrogateescape"), len(data)))
@@ -92,21 +92,14 @@ def templates_hash(folder: str | Path | None = None) -> str:
 
 
 def _templates(folder: str | Path | None) -> Iterator[tuple[str, bytes]]:
-    own = [entry for entry in files("reportgen.templates").iterdir() if entry.name.endswith(TEMPLATE_KINDS)]
-    for entry in sorted(own, key=lambda entry: entry.name):
-        yield entry.name, entry.read_bytes()
+    for place in (files("reportgen.templates"), files("reportgen.report") / "locales"):
+        own = [entry for entry in place.iterdir() if entry.name.endswith(TEMPLATE_KINDS)]
+        for entry in sorted(own, key=lambda entry: entry.name):
+            yield entry.name, entry.read_bytes()
     if folder is not None:
         for path in sorted(Path(folder).rglob("*")):
             if path.is_file() and path.name.endswith(TEMPLATE_KINDS):
                 yield f"own/{path.relative_to(folder).as_posix()}", path.read_bytes()
-
-
-def tool_version() -> str:
-    """The version of this package as installed."""
-    try:
-        return version("reportgen")
-    except PackageNotFoundError:
-        return "0.1.0"
 
 
 def package_versions() -> dict[str, str]:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from reportgen.audit.facts import InputFile, package_versions, python_version, tool_version
+from reportgen.audit.facts import InputFile, package_versions, python_version
 from reportgen.config import Config
 from reportgen.data.schema import Problem
 from reportgen.explain.explanation import ModelFacts
 from reportgen.explain.privacy import pseudonym
+from reportgen.version import VERSION
 
 SCHEMA = "reportgen.manifest/1"
 _KEY_LABEL = b"reportgen/v1/key-id"
@@ -73,7 +74,7 @@ class Manifest:
     inputs: tuple[dict[str, Any], ...]
     outputs: tuple[Output, ...] = ()
     schema: str = SCHEMA
-    tool: dict[str, str] = field(default_factory=lambda: {"name": "reportgen", "version": tool_version()})
+    tool: dict[str, str] = field(default_factory=lambda: {"name": "reportgen", "version": VERSION})
     python: str = field(default_factory=python_version)
     packages: dict[str, str] = field(default_factory=package_versions)
 
@@ -86,7 +87,7 @@ class Manifest:
 
 def run_id(inputs: Iterable[InputFile], settings: dict[str, Any], templates: str, model: dict[str, Any]) -> str:
     """Name a run by what determines its bytes."""
-    versions = {"tool": tool_version(), "python": python_version(), "packages": package_versions()}
+    versions = {"tool": VERSION, "python": python_version(), "packages": package_versions()}
     hashes = [[file.table, file.name, file.sha256] for file in inputs]
     facts = {"inputs": hashes, "settings": settings, "templates": templates, "model": model, "versions": versions}
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

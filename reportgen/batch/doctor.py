@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from reportgen.audit.facts import PACKAGES, python_version, tool_version
+from reportgen.audit.facts import PACKAGES, python_version
+from reportgen.version import VERSION
 
 #: Library -> (name for the search, file names of Linux and macOS, needed).
 _LIBRARIES = {
@@ -44,7 +45,7 @@ def examine() -> list[Check]:
 
 
 def _python() -> Iterator[Check]:
-    yield Check("ok", "reportgen", tool_version())
+    yield Check("ok", "reportgen", VERSION)
     enough = sys.version_info >= (3, 11)
     yield Check("ok" if enough else "fail", "Python", python_version() + ("" if enough else "; needs 3.11 or newer"))
 

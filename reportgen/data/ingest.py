@@ -85,7 +85,7 @@ def _collect(con: duckdb.DuckDBPyConnection, steps: Steps, config: Config) -> Ta
     user_ids, item_ids = _ids(con, "user_codes"), _ids(con, "item_codes")
     catalogue = _catalogue(con, steps)
     users = _columns(con, "user_codes", "users", steps.user_shape, steps.present["users"])
-    found = con.execute("FROM sorted_events").fetchnumpy()
+    found: Arrays = con.execute("FROM sorted_events").fetchnumpy()  # type: ignore[assignment]
     codes, items = np.asarray(found["u"]), np.asarray(found["i"])
     orders, timestamps, types = np.asarray(found["ord"]), np.asarray(found["ts"]), np.asarray(found["type"])
     assert_order(codes, orders, timestamps)
@@ -101,7 +101,8 @@ def _collect(con: duckdb.DuckDBPyConnection, steps: Steps, config: Config) -> Ta
 
 
 def _ids(con: duckdb.DuckDBPyConnection, table: str) -> np.ndarray:
-    return _text(con.execute(f"SELECT id FROM {table} ORDER BY code").fetchnumpy()["id"])
+    found: Arrays = con.execute(f"SELECT id FROM {table} ORDER BY code").fetchnumpy()  # type: ignore[assignment]
+    return _text(found["id"])
 
 
 def _text(values: np.ndarray) -> np.ndarray:
@@ -115,7 +116,7 @@ def _columns(con: duckdb.DuckDBPyConnection, codes: str, table: str, shape: Shap
     """The columns of a settled table, one row per code; of optional columns only those that the input had."""
     kept = {name: kind for name, kind in shape.kinds.items() if name in present or kind == "flag" or name in _ALWAYS}
     cells = [_select(name, kind) for name, kind in kept.items()]
-    found = con.execute(
+    found: Arrays = con.execute(  # type: ignore[assignment]
         f"SELECT {', '.join([*cells, 't.row AS row'])} FROM {codes} c LEFT JOIN {table} t ON t.{shape.id} = c.id "
         "ORDER BY c.code"
     ).fetchnumpy()

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reportgen import __version__
 from reportgen.config import Config, safe_url
 from reportgen.explain.explanation import Explanation
 from reportgen.report.document import SCHEMA, Item, Link, Report, Section
-from reportgen.report.ledgers import Figures, head_label, list_heatmaps, make_figures, make_ledger, past_details, past_labels
+from reportgen.report.ledgers import (
+    Figures,
+    head_label,
+    list_heatmaps,
+    make_figures,
+    make_ledger,
+    past_details,
+    past_labels,
+)
 from reportgen.report.record import iso, make_record, record_hash
 from reportgen.report.sentences import Teller
 from reportgen.report.words import Words, name, words
 from reportgen.text import clean
+from reportgen.version import VERSION
 
 _LINKS = ("change", "object", "switch_off", "non_personalised", "complaint")
 _COLUMN_TITLE = 40
@@ -122,7 +130,9 @@ class _Builder:
         reasons = self.config.report.reasons
         ledger = make_ledger(self.why, self.figures, k, self.words, self.labels, self.details, self.columns, reasons)
         notices = self._notices(k)
-        return Item(k + 1, self.titles[k], self._facts(k), self.teller.sentence(k), self.teller.notes(k), notices, ledger)
+        return Item(
+            k + 1, self.titles[k], self._facts(k), self.teller.sentence(k), self.teller.notes(k), notices, ledger
+        )
 
     def _facts(self, k: int) -> tuple[str, ...]:
         known = self.why.picks.details[k]
@@ -140,7 +150,14 @@ class _Builder:
     def _overview(self) -> Section | None:
         picks = [clean(title, _COLUMN_TITLE) for title in self.titles]
         maps = list_heatmaps(
-            self.why, self.figures, self.words, self.labels, picks, self.columns, self._columns(short=False), self.config.report.reasons
+            self.why,
+            self.figures,
+            self.words,
+            self.labels,
+            picks,
+            self.columns,
+            self._columns(short=False),
+            self.config.report.reasons,
         )
         return Section("overview", self.words.say("overview.heading"), (), (), maps) if maps else None
 
@@ -166,7 +183,11 @@ class _Builder:
         say, operator = self.words.say, self.config.operator
         urls = {key: safe_url(getattr(operator.links, key)) for key in _LINKS}
         links = tuple(Link(say(f"choices.{key}"), url) for key, url in urls.items() if url)
-        given = (("responsible", "name", operator.name), ("contact", "contact", operator.contact), ("address", "address", operator.address))
+        given = (
+            ("responsible", "name", operator.name),
+            ("contact", "contact", operator.contact),
+            ("address", "address", operator.address),
+        )
         lines = [say(f"choices.{key}", **{field: clean(text, _TEXT)}) for key, field, text in given if text]
         needed = (("links", bool(links)), ("name", bool(operator.name)), ("contact", bool(operator.contact)))
         missing = [say(f"choices.missing_{what}") for what, there in needed if not there]
@@ -188,8 +209,13 @@ class _Builder:
 
     def _footer(self, digest: str) -> tuple[str, ...]:
         say, model = self.words.say, self.why.model
-        facts = say("method.model", model=model.model_id, users=self.words.count(model.n_users), items=self.words.count(model.n_items))
-        made = say("page.footer", tool="reportgen", version=__version__)
+        facts = say(
+            "method.model",
+            model=model.model_id,
+            users=self.words.count(model.n_users),
+            items=self.words.count(model.n_items),
+        )
+        made = say("page.footer", tool="reportgen", version=VERSION)
         own = (clean(self.config.look.footer, _TEXT),) if self.config.look.footer else ()
         return (*own, facts, say("page.record", hash=digest[:16]), made)
 

@@ -129,7 +129,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the record, and the page in words under ``page``."""
         page = dataclasses.asdict(self)
-        return page.pop("record") | {"page": page}
+        record: dict[str, Any] = page.pop("record")
+        return record | {"page": page}
 
     def to_json(self) -> str:
         """The record and the page as JSON: sorted keys, no NaN, one line, the same bytes each time."""

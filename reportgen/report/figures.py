@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -45,7 +46,11 @@ def heat_palette(dark: bool = False) -> tuple[tuple[str, str], ...]:
     name, low, high = _DARK if dark else _LIGHT
     steps = mpl.colormaps[name](np.linspace(low, high, STEPS))
     paper = [mpl.colors.to_hex(step) for step in steps]
-    return tuple((p, max(("#000000", "#ffffff"), key=lambda ink, p=p: contrast(ink, p))) for p in paper)
+    return tuple((p, _ink_on(p)) for p in paper)
+
+
+def _ink_on(paper: str) -> str:
+    return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, paper))
 
 
 def heat_css(dark: bool = False) -> str:
@@ -71,7 +76,8 @@ def draw_ledger(ledger: Ledger, kind: str = "png", dpi: int = 144) -> bytes:
         The same for the same ledger.
     """
     rows = [row for row in ledger.rows if row.cells and row.kind != "total"]
-    with mpl.rc_context(_STYLE | {"font.family": _fonts()}):
+    style: Any = _STYLE | {"font.family": _fonts()}
+    with mpl.rc_context(style):
         figure = Figure(figsize=(7.2, 0.7 + 0.3 * len(rows)), layout="constrained")
         bars, heat = figure.subplots(1, 2, sharey=True, width_ratios=[1.0, 1.0])
         plot_bars(bars, [row.label for row in rows], [row.share or 0 for row in rows])
@@ -121,7 +127,7 @@ def _fonts() -> list[str]:
 def _bytes(figure: Figure, kind: str, dpi: int) -> bytes:
     out = io.BytesIO()
     if kind == "svg":
-        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})  # type: ignore[no-untyped-call]
     else:
         FigureCanvasAgg(figure)
         figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})

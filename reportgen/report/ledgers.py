@@ -64,7 +64,7 @@ class Figures:
 
 def make_figures(why: Explanation) -> Figures:
     """Round an explanation for print."""
-    spoke = why.attention.any(axis=(0, 1))
+    spoke = np.asarray(why.attention.any(axis=(0, 1)))
     heads = np.array([head for head in why.model.live if spoke[head]], dtype=np.int64)
     cells = whole_percents(why.attention[:, :, heads])
     decimals = decimals_for(why.scores)
@@ -98,7 +98,14 @@ def head_label(words: Words, head: str, feature_labels: dict[str, str], short: b
 
 
 def make_ledger(
-    why: Explanation, figures: Figures, k: int, words: Words, labels: list[str], details: list[str], columns: tuple[str, ...], n: int
+    why: Explanation,
+    figures: Figures,
+    k: int,
+    words: Words,
+    labels: list[str],
+    details: list[str],
+    columns: tuple[str, ...],
+    n: int,
 ) -> Ledger:
     """The sum of one product: its strongest `n` reasons, the rest, what counts against, popularity, and the total."""
     net, hidden = why.net[k], why.past.hidden
@@ -129,7 +136,14 @@ def _row(kind: str, label: str, detail: str, figures: Figures, k: int, group: np
 
 def _single(label: str, detail: str, figures: Figures, k: int, j: int) -> Row:
     """The line of one history item: the most frequent kind, so it is read from plain lists."""
-    return Row("reason", label, detail, figures.plain_shares[k][j], figures.plain_points[k][j], tuple(figures.plain_cells[k][j]))
+    return Row(
+        "reason",
+        label,
+        detail,
+        figures.plain_shares[k][j],
+        figures.plain_points[k][j],
+        tuple(figures.plain_cells[k][j]),
+    )
 
 
 def _total(figures: Figures, k: int, words: Words, spoke: bool) -> Row:
@@ -138,7 +152,14 @@ def _total(figures: Figures, k: int, words: Words, spoke: bool) -> Row:
 
 
 def list_heatmaps(
-    why: Explanation, figures: Figures, words: Words, labels: list[str], picks: list[str], columns: tuple[str, ...], long_columns: tuple[str, ...], n: int
+    why: Explanation,
+    figures: Figures,
+    words: Words,
+    labels: list[str],
+    picks: list[str],
+    columns: tuple[str, ...],
+    long_columns: tuple[str, ...],
+    n: int,
 ) -> tuple[Heatmap, ...]:
     """History x recommendation, and recommendation x kind of evidence (the attention-weighted feature matrix)."""
     spoke = np.flatnonzero(figures.shares.any(axis=1))
@@ -182,7 +203,12 @@ def _history_map(
 
 
 def _evidence_map(
-    figures: Figures, words: Words, picks: list[str], columns: tuple[str, ...], long_columns: tuple[str, ...], spoke: np.ndarray
+    figures: Figures,
+    words: Words,
+    picks: list[str],
+    columns: tuple[str, ...],
+    long_columns: tuple[str, ...],
+    spoke: np.ndarray,
 ) -> Heatmap:
     values = figures.cells[spoke].sum(axis=1)
     best = np.unravel_index(np.argmax(values), values.shape)

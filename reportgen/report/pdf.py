@@ -14,6 +14,9 @@ from weasyprint.urls import FatalURLFetchingError, URLFetcher
 
 from reportgen.errors import RenderError
 
+# Without a base, WeasyPrint only logs a relative address and leaves the picture out; with this one the fetcher refuses it aloud.
+_NOWHERE = "https://nowhere.invalid/"
+
 
 @lru_cache(maxsize=1)
 def _fonts() -> FontConfiguration:
@@ -62,7 +65,7 @@ def _write(html: str) -> bytes:
     fetcher = URLFetcher(allowed_protocols={"data"}, fail_on_errors=True)
     options: dict[str, Any] = {"pdf_variant": "pdf/ua-1", "font_config": _fonts()}
     try:
-        document = HTML(string=html, url_fetcher=fetcher, base_url=None)
+        document = HTML(string=html, url_fetcher=fetcher, base_url=_NOWHERE)
         return bytes(document.write_pdf(**options))
     except FatalURLFetchingError as problem:  # a BaseException: it would pass every usual `except`
         raise RenderError(f"the page asks for something outside itself: {problem}") from None

@@ -48,7 +48,9 @@ def decimals_for(scores: np.ndarray) -> int:
     return 2 if largest <= 0 else int(np.clip(2 - np.floor(np.log10(largest)), 2, 8))
 
 
-def closing_points(base: np.ndarray, parts: np.ndarray, score: np.ndarray, decimals: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def closing_points(
+    base: np.ndarray, parts: np.ndarray, score: np.ndarray, decimals: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Base (K,), parts (K, J) and score (K,) as whole numbers of the last decimal, so that base + parts = score."""
     unit = 10.0**decimals
     total = np.rint(score * unit).astype(np.int64)

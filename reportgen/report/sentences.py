@@ -30,7 +30,9 @@ class Teller:
         The operator's names for features of his own.
     """
 
-    def __init__(self, why: Explanation, figures: Figures, words: Words, labels: list[str], feature_labels: dict[str, str]) -> None:
+    def __init__(
+        self, why: Explanation, figures: Figures, words: Words, labels: list[str], feature_labels: dict[str, str]
+    ) -> None:
         self.why, self.figures, self.words, self.labels = why, figures, words, labels
         self.feature_labels = feature_labels
         self.heads = [why.model.heads[h] for h in figures.heads]
@@ -44,7 +46,7 @@ class Teller:
             return say("lead.none")
         if not why.attention.any():
             return say("lead.popular" if why.usage.used == 0 else "lead.popular_history")
-        spoke = why.attention.any(axis=(1, 2))
+        spoke = np.asarray(why.attention.any(axis=(1, 2)))
         weight = why.attention[spoke].sum(axis=2).mean(axis=0)
         head = self._strongest_head(spoke)
         named = np.flatnonzero((weight > 0) & ~why.past.hidden)
@@ -57,7 +59,9 @@ class Teller:
         items = self.words.list([name(self.labels[j]) for j in named[:shown]])
         share = self.figures.shares[spoke][:, named[:shown]].sum(axis=1).mean()
         given = {"share": self._percent(share), "items": items, **head}
-        if enough or why.past.hidden[np.argmax(weight)]:  # "the strongest are" would be untrue where those are not shown
+        if (
+            enough or why.past.hidden[np.argmax(weight)]
+        ):  # "the strongest are" would be untrue where those are not shown
             return say("lead.concentrated", int(shown), **given)
         return say("lead.spread", int((weight > 0).sum()), **given)
 
@@ -114,7 +118,10 @@ class Teller:
         key = f"reason.{kind}" if f"reason.{kind}.one" in self.words else "reason.mixed"
         given = {"why": why}
         for letter, j in zip("ab", told, strict=False):
-            given |= {letter: name(self.labels[j]), f"share_{letter}": self.words.percent(int(self.figures.shares[k, j]))}
+            given |= {
+                letter: name(self.labels[j]),
+                f"share_{letter}": self.words.percent(int(self.figures.shares[k, j])),
+            }
         return self.words.say(f"{key}.{'two' if len(told) == 2 else 'one'}", **given)
 
     def notes(self, k: int) -> tuple[str, ...]:
@@ -133,7 +140,9 @@ class Teller:
 
     def _support(self, k: int, told: list[int]) -> str:
         heads = self.why.model.heads
-        together = self.why.attention[k, :, heads.index("together")] if "together" in heads else np.zeros(len(self.labels))
+        together = (
+            self.why.attention[k, :, heads.index("together")] if "together" in heads else np.zeros(len(self.labels))
+        )
         for j in sorted(told, key=lambda j: self._head_of(k, j) != "together"):
             if together[j] > 0:
                 return self.words.say("item.support", int(self.why.support[k, j]), a=name(self.labels[j]))

@@ -49,7 +49,9 @@ class Words:
             raise ConfigError(f"locale {locale!r} is not available; use one of {', '.join(LOCALES)}")
         self.locale = locale
         self._babel = Locale.parse(LOCALES[locale])
-        self._messages = _flatten(tomllib.loads((files("reportgen.report") / "locales" / f"{locale}.toml").read_text("utf-8")))
+        self._messages = _flatten(
+            tomllib.loads((files("reportgen.report") / "locales" / f"{locale}.toml").read_text("utf-8"))
+        )
         self.direction = "rtl" if self._babel.text_direction == "rtl" else "ltr"
         self._point = get_decimal_symbol(self._babel)
         self._minus = get_minus_sign_symbol(self._babel)
@@ -68,7 +70,7 @@ class Words:
         return self._messages[key].format_map(given)
 
     def _format_percent(self, share: int) -> str:
-        pattern = self._babel.percent_formats[None].pattern
+        pattern: str = self._babel.percent_formats[None].pattern
         return pattern.replace("#,##0", self.percents[share])
 
     def percent(self, share: int) -> str:

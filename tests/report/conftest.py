@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # test modules are imported by path: this makes `crafted` known to them
 
-from crafted import fitted_explanations  # noqa: E402
+from crafted import fitted_explanations
 
-from reportgen.explain.explanation import Explanation  # noqa: E402
+from reportgen.explain.explanation import Explanation
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +46,17 @@ def pdf_log() -> Iterator[list[str]]:
     yield handler.lines
     for logger in loggers:
         logger.removeHandler(handler)
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> list[dict[str, str]]:
+    """`crafted.digests` in two other processes, each with its own hash seed and time zone."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import crafted, json; print(json.dumps(crafted.digests()))"
+    settings = ({"PYTHONHASHSEED": "1", "TZ": "Pacific/Auckland"}, {"PYTHONHASHSEED": "77", "TZ": "America/New_York"})
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code], env=os.environ | setting, stdout=subprocess.PIPE, text=True)
+        for setting in settings
+    ]
+    said = [run.communicate(timeout=120)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    return [json.loads(text) for text in said]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import numpy as np
 
-from reportgen.attention.scorer import AttentionScorer
-from reportgen.data.dataset import Dataset
-from reportgen.data.shop import make_shop
+from reportgen.config import Config
 from reportgen.explain.explanation import Explanation, ModelFacts, Past, Picks, Usage
-from reportgen.explain.why import explain_many
+from reportgen.report.build import Reader, build_report
+from reportgen.report.document import Report
+from reportgen.report.figures import draw_ledger
+from reportgen.report.html import render_html
+from reportgen.report.pdf import render_pdf
 
 HEADS = ("together", "category", "brand", "price")
 DAY = 86_400_000_000
@@ -76,9 +79,7 @@ def craft(
     )  # fmt: skip
 
 
-def random_explanation(
-    seed: int, k: int = 3, j: int = 9, hidden: Sequence[int] = (), **more: object
-) -> Explanation:
+def random_explanation(seed: int, k: int = 3, j: int = 9, hidden: Sequence[int] = (), **more: object) -> Explanation:
     """Signed random contributions, some of them zero."""
     rng = np.random.default_rng(seed)
     parts = rng.gamma(0.4, 0.3, (k, j, len(HEADS))) * rng.choice([1.0, 1.0, 1.0, 0.0, -0.5], (k, j, len(HEADS)))
@@ -87,7 +88,13 @@ def random_explanation(
 
 
 def fitted_explanations(n_users: int = 12) -> list[Explanation]:
-    """From a small shop through the real reader and the real scorer; the last user has no events."""
+    """From a small shop through the real reader and the real scorer, for users with many events and with few."""
+    # here, so that the processes that only draw a page start faster
+    from reportgen.attention.scorer import AttentionScorer
+    from reportgen.data.dataset import Dataset
+    from reportgen.data.shop import make_shop
+    from reportgen.explain.why import explain_many
+
     shop = make_shop(150, 60, random_state=3)
     data = Dataset.from_frames(shop.events, shop.items, shop.users)
     scorer = AttentionScorer(min_support=2).fit(data)
@@ -95,6 +102,30 @@ def fitted_explanations(n_users: int = 12) -> list[Explanation]:
     ids = [str(data.user_ids[u]) for u in np.argsort(-counts, kind="stable")]
     chosen = [*ids[: n_users - 2], ids[len(ids) // 2], ids[-1]]
     return explain_many(scorer, data, chosen, n=5)
+
+
+def usual(locale: str = "en", seed: int = 11) -> Report:
+    """5 products and 15 history items."""
+    titles = [f"A kitchen storage box with a lid, number {n}" for n in range(15)]
+    picks = [f"A rather usual product title, number {n}" for n in range(5)]
+    links = {"object": "https://shop.test/no", "change": "mailto:a@shop.test"}
+    config = Config.from_dict({"operator": {"name": "Shop", "links": links}, "report": {"reasons": 15}})
+    details = [{"category": "Kitchen", "brand": "Aro", "price": 12.5, "currency": "EUR"}] * 5
+    why = random_explanation(seed, 5, 15, hidden=[3], titles=titles, picks=picks, details=details)
+    return build_report(why, locale, config=config, reader=Reader("abcdefghijklmnopqrstuvwx"), synthetic=True)
+
+
+def digests() -> dict[str, str]:
+    """SHA-256 of one page, its two kinds of picture and its PDF."""
+    report = usual()
+    html, ledger = render_html(report), report.items[0].ledger
+    made = {
+        "html": html.encode(),
+        "png": draw_ledger(ledger, "png"),
+        "svg": draw_ledger(ledger, "svg"),
+        "pdf": render_pdf(html),
+    }
+    return {kind: hashlib.sha256(data).hexdigest() for kind, data in made.items()}
 
 
 # -- a reader of pages ----------------------------------------------------------------------------------------------

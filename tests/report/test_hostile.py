@@ -79,7 +79,9 @@ CASES = {name: text for name, text in (ALWAYS | SHARED).items() if len(text) < 1
 
 def report_of(text: str, locale: str = "en", more: dict[str, Any] | None = None) -> Report:
     """The same text in every place that takes text from outside."""
-    details = [{"category": text, "brand": text, "url": text, "price": 3.5, "currency": text[:3], "sponsored": True}] * 2
+    details = [
+        {"category": text, "brand": text, "url": text, "price": 3.5, "currency": text[:3], "sponsored": True}
+    ] * 2
     why = craft(
         [[[0.4, 0.1, 0.1, 0.1], [0.0, 0.2, 0, 0.05], [0, 0, 0, 0.15], [-0.1, 0, 0, 0]], [[0, 0.7, 0, 0]] * 4],
         titles=[text, "Second", text, text],
@@ -200,7 +202,12 @@ def test_a_link_of_the_operator_is_safe_or_refused(case: str) -> None:
         assert '"' not in link
 
 
-GROUPS = ("script quote-double title-end attachment", "link css template format", "controls bidi entities only-marks", "scripts long zalgo table")
+GROUPS = (
+    "script quote-double title-end attachment",
+    "link css template format",
+    "controls bidi entities only-marks",
+    "scripts long zalgo table",
+)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -215,7 +222,10 @@ def test_a_pdf_of_hostile_text(group: str, pdf_log: list[str]) -> None:
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert len(pdf.attachments) == 0
         links = [
-            str(note.A.URI) for page in pdf.pages for note in page.get("/Annots", []) if "/A" in note and "/URI" in note.A
+            str(note.A.URI)
+            for page in pdf.pages
+            for note in page.get("/Annots", [])
+            if "/A" in note and "/URI" in note.A
         ]
         assert set(links) == {"https://shop.test/no"}
         for key in ("/OpenAction", "/AA", "/AcroForm"):
@@ -226,7 +236,9 @@ def test_a_pdf_of_hostile_text(group: str, pdf_log: list[str]) -> None:
 
 
 @pytest.mark.validator
-def test_a_browser_finds_no_element_of_ours_that_was_not_there(need_tool: Callable[[str, str], str], tmp_path: Path) -> None:
+def test_a_browser_finds_no_element_of_ours_that_was_not_there(
+    need_tool: Callable[[str, str], str], tmp_path: Path
+) -> None:
     chromium = need_tool("chromium", "apt-get install chromium")
     texts = [text for text in CASES.values() if len(text) < 5000]
 
@@ -244,7 +256,10 @@ def test_a_browser_finds_no_element_of_ours_that_was_not_there(need_tool: Callab
         )  # fmt: skip
         return run.stdout
 
-    hostile, plain = dump(texts, "hostile"), dump([f"Lamp {n}" if clean(t) else t for n, t in enumerate(texts)], "plain")
+    hostile, plain = (
+        dump(texts, "hostile"),
+        dump([f"Lamp {n}" if clean(t) else t for n, t in enumerate(texts)], "plain"),
+    )
 
     def shape(html: str) -> list[tuple[str, tuple[str, ...]]]:
         return read_page(html).shape

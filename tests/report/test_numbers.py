@@ -162,9 +162,11 @@ def test_one_figure_is_the_same_in_sentence_ledger_and_overview(pairs: list[tupl
                 history, evidence = overview
                 column = next(c for c, title in enumerate(history.columns) if item.title.startswith(title.rstrip("…")))
                 for label, values in zip(history.rows, history.values, strict=True):
-                    if label in rows and list(history.rows).count(label) == 1 and list(history.columns).count(
-                        history.columns[column]
-                    ) == 1:
+                    if (
+                        label in rows
+                        and list(history.rows).count(label) == 1
+                        and list(history.columns).count(history.columns[column]) == 1
+                    ):
                         assert values[column] == rows[label].share
                 row = evidence.rows.index(history.columns[column])
                 if evidence.rows.count(evidence.rows[row]) == 1:
@@ -178,7 +180,9 @@ def test_the_note_about_the_strongest_subtracts_as_printed(pairs: list[tuple[Exp
         for item in report.items:
             if report.locale != "en" or not item.notes:
                 continue
-            after, before = (number(n) for n in re.findall(r"be ([\d.\u2212]+) instead of ([\d.\u2212]+)\.$", item.notes[0])[0])
+            after, before = (
+                number(n) for n in re.findall(r"be ([\d.\u2212]+) instead of ([\d.\u2212]+)\.$", item.notes[0])[0]
+            )
             row = next(row for row in item.ledger.rows if f"\u2068{row.label}\u2069" in item.notes[0])
             places = item.ledger.decimals
             assert round((before - after) * 10**places) == row.points
