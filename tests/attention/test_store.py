@@ -63,6 +63,17 @@ def test_a_loaded_model_can_be_saved_over_itself(folder: Path, data: Dataset) ->
     assert not list(folder.glob("*.part"))
 
 
+def test_a_model_in_use_does_not_change_when_another_is_saved_in_its_place(folder: Path, data: Dataset) -> None:
+    loaded = load_model(folder)
+    before = [array.copy() for array in (loaded.base_, loaded.kernel_.weights.data)]
+    other = AttentionScorer(min_support=2, l2=500.0).fit(data)
+    other.base_ = other.base_ + 1.0
+    save_model(other, folder)
+    assert np.array_equal(before[0], loaded.base_)
+    assert np.array_equal(before[1], loaded.kernel_.weights.data)
+    assert not np.array_equal(before[0], load_model(folder).base_)  # control
+
+
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -69,7 +70,7 @@ def test_headings_do_not_skip(page: Page) -> None:
     levels = [int(n.tag[1]) for n in page.root.walk() if re.fullmatch("h[1-6]", n.tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert all(n.text.strip() for n in page.root.walk() if re.fullmatch("h[1-6]", n.tag))
 
 
