@@ -136,7 +136,8 @@ class _Builder:
 
     def _facts(self, k: int) -> tuple[str, ...]:
         known = self.why.picks.details[k]
-        facts = [clean(str(known[key]), _COLUMN_TITLE) for key in ("brand", "category") if known.get(key)]
+        texts = [clean(str(known.get(key) or ""), _COLUMN_TITLE) for key in ("brand", "category")]
+        facts = [text for text in texts if text]
         price = known.get("price")
         if isinstance(price, float | int):
             facts.append(self.words.price(float(price), str(known.get("currency") or "")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,7 @@ STEPS = 20
 _LIGHT = ("YlGnBu", 0.06, 0.92)
 _DARK = ("YlGnBu_r", 0.08, 0.72)
 _ACCENT = "#1f5a94"
+_WRAP = 10  # characters in a line of a column's name
 _FONTS = ["Open Sans", "Noto Sans", "WenQuanYi Micro Hei", "DejaVu Sans"]
 #: SVG ids are hashed with a salt: without a fixed one, two runs differ.
 _STYLE = {"svg.hashsalt": "reportgen", "svg.fonttype": "none", "text.parse_math": False, "axes.unicode_minus": True}
@@ -94,7 +96,7 @@ def plot_bars(ax: Axes, labels: list[str], shares: list[int]) -> None:
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.set_xlim(0, max([1, *shares]) * 1.2)
     ax.xaxis.set_visible(False)
-    ax.spines[["top", "right", "bottom"]].set_visible(False)
+    ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
 
 
@@ -107,7 +109,7 @@ def plot_heatmap(ax: Axes, values: np.ndarray, columns: tuple[str, ...]) -> None
     for (row, column), value in np.ndenumerate(values):
         ink = "#59626b" if value == 0 else heat_palette()[step[row, column] - 1][1]
         ax.text(column, row, str(value), ha="center", va="center", fontsize=8, color=ink)
-    ax.set_xticks(np.arange(len(columns)), columns, fontsize=8)
+    ax.set_xticks(np.arange(len(columns)), [textwrap.fill(column, _WRAP) for column in columns], fontsize=8)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateSyntaxError
 from jinja2.loaders import BaseLoader, ChoiceLoader
 from markupsafe import Markup, escape
 
@@ -58,9 +59,18 @@ def render_page(template: str, values: Mapping[str, Any], templates: str | Path 
     folder = str(templates) if templates is not None else None
     try:
         return _environment(folder).get_template(template).render(css=_styles(folder), **values)
-    except TemplateError as problem:
-        place = f"{getattr(problem, 'filename', None) or template}, line {getattr(problem, 'lineno', None) or '?'}"
-        raise RenderError(f"template {place}: {problem}") from problem
+    except Exception as problem:  # an operator's template can fail in any way
+        file, line = _place(problem, template)
+        raise RenderError(f"template {file}, line {line}: {problem}") from problem
+
+
+def _place(problem: Exception, template: str) -> tuple[str, int]:
+    """Where a template failed: a syntax error knows it; for the others Jinja puts the template's own lines into the traceback."""
+    if isinstance(problem, TemplateSyntaxError):
+        return problem.filename or problem.name or template, problem.lineno
+    frames = traceback.extract_tb(problem.__traceback__)
+    found = [frame for frame in frames if frame.filename.endswith((".html", ".css"))]
+    return (found[-1].filename, found[-1].lineno or 0) if found else (template, 0)
 
 
 @lru_cache(maxsize=8)

@@ -146,6 +146,7 @@ def test_hostile_text_stays_text(case: str, harmless: Page) -> None:
     labels = [th.all("bdi")[0].text for th in page.ledgers()[0].all("tbody")[0].all("th")]
     assert (clean(text, 56) or words("en").say("item.gone")) in labels
     facts = [bdi.text for bdi in page.root.classes("facts")[0].all("bdi")]
+    assert "" not in facts
     if clean(text):
         assert facts[:2] == [clean(text, 40)] * 2
         assert page.root.classes("meta")[0].all("bdi")[0].text == clean(text, 60)
@@ -181,7 +182,8 @@ def test_two_million_characters_take_no_time() -> None:
 URLS = {
     "javascript": "javascript:alert(1)", "mixed case": "JaVaScRiPt:alert(1)", "data": "data:text/html,<script>1</script>",
     "file": "file:///etc/passwd", "scheme-relative": "//127.0.0.1:9/x", "http": "http://127.0.0.1:9/a", "control": "\x01javascript:1",
-    "user info": "https://user:pass@evil.test/", "malformed": "http://[::1", "unc": "\\\\host\\share\\x.png", "long": "https://x.test/" + "a" * 3000,
+    "user info": "https://user:pass@evil.test/", "malformed": "http://[::1", "unc": "\\\\host\\share\\x.png",
+    "long": "https://x.test/" + "a" * 3000,
 } | {name: value for name, value in SHARED.items() if name.startswith("url-")}  # fmt: skip
 
 

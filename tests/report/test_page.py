@@ -25,8 +25,6 @@ from reportgen.report.html import render_html, said
 from reportgen.report.words import END_ISOLATE, ISOLATE
 
 SIZE_LIMIT = 60_000
-PLACE_UNKNOWN = pytest.mark.xfail(reason="html.py: only a syntax error knows its file and line", strict=True)
-NOT_WRAPPED = pytest.mark.xfail(reason="html.py: only TemplateError becomes RenderError", strict=True)
 
 
 def pages() -> dict[str, Report]:
@@ -303,10 +301,10 @@ def test_a_users_template_may_not_switch_off_escaping_by_its_name(tmp_path: Path
     ("source", "line", "reason"),
     [
         ("ok\n{% if %}", 2, "Expected an expression"),
-        pytest.param("ok\n\n{{ report.nonsense }}", 3, "nonsense", marks=PLACE_UNKNOWN),
-        pytest.param("{{ missing }}", 1, "missing", marks=PLACE_UNKNOWN),
-        pytest.param("\n{{ 1 // 0 }}", 2, "zero", marks=NOT_WRAPPED),
-        pytest.param("\n\n\n{{ report.title + 1 }}", 4, "str", marks=NOT_WRAPPED),
+        pytest.param("ok\n\n{{ report.nonsense }}", 3, "nonsense"),
+        pytest.param("{{ missing }}", 1, "missing"),
+        pytest.param("\n{{ 1 // 0 }}", 2, "zero"),
+        pytest.param("\n\n\n{{ report.title + 1 }}", 4, "str"),
     ],
 )
 def test_a_template_that_fails_names_file_and_line(tmp_path: Path, source: str, line: int, reason: str) -> None:
