@@ -172,7 +172,7 @@ def ledger_of(*titles: str) -> Report:
 
 
 def test_signs_of_mathematics_and_underscores_are_literal() -> None:
-    titles = ("$5 or $\\frac{1}{0}$", "_private", "100 % <b>&", "a_b^c")
+    titles = ("$5 or $\\frac{1}{0}$", "_private", "$a_1$ and $\\frac{1}{0}$", "100 % <b>&", "a_b^c")
     svg = draw_ledger(ledger_of(*titles).items[0].ledger, "svg").decode()
     texts = [
         t.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") for t in re.findall(r">([^<>]+)</text>", svg)

@@ -34,6 +34,10 @@ def test_ties_go_to_the_left_and_zero_gets_nothing() -> None:
     assert apportion(np.array([[0.0, 0.5, 0.5, 0.5, 0.5]]), np.array([2])).tolist() == [[0, 1, 1, 0, 0]]
 
 
+def test_a_surplus_never_goes_to_a_zero() -> None:
+    assert apportion(np.array([[0.0, 1.0, 0.0]]), np.array([2])).tolist() == [[0, 2, 0]]
+
+
 def test_a_row_of_zeros_takes_no_total() -> None:
     assert apportion(np.zeros((1, 4)), np.array([100])).tolist() == [[0, 0, 0, 0]]
 
