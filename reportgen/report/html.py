@@ -61,7 +61,9 @@ def render_page(template: str, values: Mapping[str, Any], templates: str | Path 
         return _environment(folder).get_template(template).render(css=_styles(folder), **values)
     except Exception as problem:  # an operator's template can fail in any way
         file, line = _place(problem, template)
-        raise RenderError(f"template {file}, line {line}: {problem}") from problem
+        raise RenderError(
+            f"template {Path(file).name}, line {line}: {problem}"
+        ) from problem  # no folder: it goes into the run
 
 
 def _place(problem: Exception, template: str) -> tuple[str, int]:
