@@ -312,7 +312,7 @@ def test_a_template_that_fails_names_file_and_line(tmp_path: Path, source: str, 
     with pytest.raises(RenderError) as raised:
         render_html(PAGES["cold"], templates=tmp_path)
     message = str(raised.value)
-    assert f"{tmp_path / 'report.html'}, line {line}" in message
+    assert message.startswith(f"template report.html, line {line}: ")  # the name alone: the message goes into the run
     assert reason in message
 
 
