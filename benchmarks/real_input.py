@@ -1,6 +1,6 @@
 """The main job on real shop data: rows in, rows set aside and why, users, seconds, peak memory, bytes per report.
 
-    python benchmarks/real_input.py --shared DIR [--quick]
+    python benchmarks/real_input.py [--shared DIR] [--quick]
 
 `DIR` holds ``uci-online-retail`` and ``open-ecommerce-amazon`` (see docs/real-input.md for what they are and where they come
 from; they are not part of this repository). Each run is the command line in a process of its own.
@@ -18,9 +18,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+SHARED = Path(os.environ.get("REPORTGEN_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 TOML = Path(__file__).resolve().parent.parent / "docs" / "examples" / "uci-raw.toml"
 
 
@@ -42,7 +44,7 @@ def runs(shared: Path, scratch: Path) -> dict[str, list[str]]:
     }
 
 
-def measure(name: str, arguments: list[str], out: Path) -> dict[str, float]:
+def measure(name: str, arguments: list[str], out: Path, pdfs: int) -> dict[str, float]:
     """Build one run; what it cost by the operating system's account, and what its manifest says."""
     command = [
         sys.executable,
@@ -55,7 +57,7 @@ def measure(name: str, arguments: list[str], out: Path) -> dict[str, float]:
         "--format",
         "html,pdf,json",
         "--pdf-limit",
-        "50",
+        str(pdfs),
         "--quiet",
     ]
     start = time.monotonic()
@@ -91,20 +93,25 @@ def measure(name: str, arguments: list[str], out: Path) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", type=Path, required=True, help="folder that holds the data sets")
+    parser.add_argument("--shared", type=Path, default=SHARED, help="folder that holds the data sets")
     parser.add_argument("--quick", action="store_true", help="only the smallest of them")
     given = parser.parse_args()
     figures: dict[str, float] = {}
+    conditions: dict[str, Any] = {"python": platform.python_version(), "pdfs": 5 if given.quick else 50}
+    if not given.shared.is_dir():
+        conditions["skipped"] = f"no data in {given.shared.name}/; say --shared DIR"
+        print(json.dumps({"benchmark": "real_input", "figures": figures, "conditions": conditions}))
+        return
     with tempfile.TemporaryDirectory() as scratch:
         for name, arguments in runs(given.shared, Path(scratch)).items():
             if not given.quick or name == "amazon":
-                figures |= measure(name, arguments, Path(scratch) / name)
+                figures |= measure(name, arguments, Path(scratch) / name, conditions["pdfs"])
     print(
         json.dumps(
             {
                 "benchmark": "real_input",
                 "figures": figures,
-                "conditions": {"python": platform.python_version(), "pdfs": 50},
+                "conditions": conditions,
             }
         )
     )
