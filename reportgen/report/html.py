@@ -75,6 +75,11 @@ def _place(problem: Exception, template: str) -> tuple[str, int]:
     return (found[-1].filename, found[-1].lineno or 0) if found else (template, 0)
 
 
+def paged_style() -> str:
+    """The style sheet that only a PDF gets."""
+    return _environment(None).get_template("paged.css").render()
+
+
 @lru_cache(maxsize=8)
 def _environment(folder: str | None) -> Environment:
     own: BaseLoader = PackageLoader("reportgen.templates", "")

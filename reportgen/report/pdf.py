@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from weasyprint import HTML
+from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher
 
 from reportgen.errors import RenderError
+from reportgen.report.html import paged_style
 
 # Without a base, WeasyPrint only logs a relative address and leaves the picture out; with this one the fetcher refuses it aloud.
 _NOWHERE = "https://nowhere.invalid/"
@@ -22,6 +23,12 @@ _NOWHERE = "https://nowhere.invalid/"
 def _fonts() -> FontConfiguration:
     """One font configuration for the process: a new one per report leaks and costs time."""
     return FontConfiguration()
+
+
+@lru_cache(maxsize=1)
+def _paged() -> CSS:
+    """The rules for pages, read once."""
+    return CSS(string=paged_style())
 
 
 def render_pdf(html: str) -> bytes:
@@ -63,7 +70,7 @@ def _without_pauses() -> Iterator[None]:
 
 def _write(html: str) -> bytes:
     fetcher = URLFetcher(allowed_protocols={"data"}, fail_on_errors=True)
-    options: dict[str, Any] = {"pdf_variant": "pdf/ua-1", "font_config": _fonts()}
+    options: dict[str, Any] = {"pdf_variant": "pdf/ua-1", "font_config": _fonts(), "stylesheets": [_paged()]}
     try:
         document = HTML(string=html, url_fetcher=fetcher, base_url=_NOWHERE)
         return bytes(document.write_pdf(**options))
