@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from reportgen.report.figures import STEPS, draw_ledger, heat_css, step_of
 from reportgen.report.words import END_ISOLATE, ISOLATE, Words, words
 
 FIGURES = ("cells", "png", "svg")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def _styles(folder: str | None) -> dict[str, Markup]:
 
 
 def _lean(sheet: str) -> str:
-    """A style sheet without line ends and indents: a tenth of the page is style."""
-    return "".join(line.strip() for line in sheet.splitlines())
+    """A style sheet without comments, line ends and indents: a tenth of the page is style."""
+    return "".join(line.strip() for line in _COMMENT.sub("", sheet).splitlines())
 
 
 def said(text: str) -> Markup:
