@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     console = Console(given.quiet, given.log_format == "json")
     try:
-        return {"demo": _demo, "build": _build, "fit": _fit, "doctor": _doctor}[given.verb](given, console)
+        verbs = {"demo": _demo, "build": _build, "fit": _fit, "evaluate": _evaluate, "doctor": _doctor}
+        return verbs[given.verb](given, console)
     except ReportgenError as error:
         return console.error(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -243,6 +244,22 @@ def _fit(given: argparse.Namespace, console: Console) -> int:
     print(given.model)
     if not console.quiet:
         print(f"model {made} from {scorer.n_users_} users and {scorer.item_ids_.size} items")
+    return DONE
+
+
+def _evaluate(given: argparse.Namespace, console: Console) -> int:
+    from reportgen.batch.evaluate import check_evaluation_folder, run_evaluation, tell_evaluation, write_evaluation
+
+    if given.out is not None:
+        check_evaluation_folder(given.out, given.overwrite)
+    config = _config(given)
+    data, as_of = _read(given, config, console)
+    found = run_evaluation(data, config, as_of, given.n, given.max_users, time.perf_counter, console.note)
+    if given.out is not None:
+        print(write_evaluation(found, data, as_of, _generated(as_of), given.out, given.overwrite))
+    if given.out is None or not console.quiet:
+        for line in tell_evaluation(found):
+            print(line)
     return DONE
 
 

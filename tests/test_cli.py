@@ -212,7 +212,7 @@ def test_the_same_bytes_whatever_surrounds_it(tables: Path, tmp_path: Path) -> N
         }
         for name in ("a", "b/c")
     )
-    assert len(first) == 8 * 2 + 1 + 4
+    assert len(first) == 8 * 2 + 1 + 5  # reports, the PDF, index, manifest, errors, marker, fidelity
     assert first.keys() == second.keys()
     assert not [path for path in first if first[path] != second[path]]
     assert str(tables).encode() not in b"".join(first.values())
@@ -326,6 +326,33 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -
     bars = capsys.readouterr().err.split("\r")
     assert bars[1].splitlines() == ["#" * 15 + "." * 15 + " 1 of 2 users ", "reportgen: no paper"]
     assert bars[2] == "#" * 30 + " 2 of 2 users, 1 set aside \n"
+
+
+def test_evaluate_prints_the_table_and_writes_on_request(tables: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["evaluate", *inputs(tables), "--n", "5", "--max-users", "30"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    page, *lines = told.out.splitlines()
+    assert page == str(tmp_path / "out" / "evaluation.html")
+    assert sum(line.startswith(("reportgen ", "EASE ", "Popularity ")) for line in lines) >= 3
+    assert any("NDCG@5" in line and "Fit s" in line for line in lines)
+    assert "judging" in told.err
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert sorted(first) == ["evaluation.html", "evaluation.json"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 1
+    assert "--overwrite" in one_line(capsys)
+    assert main([*words, "--out", str(tmp_path / "out"), "--overwrite", "--quiet"]) == 0
+    assert capsys.readouterr() == (f"{page}\n", "")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+
+
+def test_evaluate_needs_second_orders(tables: Path, tmp_path: Path, capsys: Capture) -> None:
+    lines = (tables / "events.csv").read_text("utf-8").splitlines()
+    (tmp_path / "events.csv").write_text("\n".join(lines[:2]) + "\n")
+    words = ["--events", str(tmp_path / "events.csv"), "--items", str(tables / "items.csv")]
+    assert main(["evaluate", *words, "--out", str(tmp_path / "out")]) == 1
+    assert "second order" in one_line(capsys)
+    assert not (tmp_path / "out").exists()
 
 
 def test_doctor_tells_what_is_there(capsys: Capture) -> None:

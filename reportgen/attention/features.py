@@ -22,8 +22,9 @@ DEFAULT_FEATURES: dict[str, str] = {
     "tags": "tags",
     "title": "text",
 }
-#: The head that is no feature: people who took one item also took the other.
-TOGETHER = "together"
+#: The heads that are no feature: people took both; they went on from one to the other; they took things like it; they
+#: take it again.
+TOGETHER, NEXT, VIA, AGAIN = "together", "next", "via", "again"
 KINDS = ("category", "tags", "text", "price")
 
 _WORD = re.compile(r"[^\W\d_][\w'-]*", re.UNICODE)
@@ -79,10 +80,8 @@ def encode_features(
 
 
 def _check_feature(name: str, column: str, kind: str, catalogue: pd.DataFrame) -> None:
-    if name == TOGETHER:
-        raise ConfigError(
-            f"features: the name {TOGETHER!r} is taken by the head of joint purchases; choose another name"
-        )
+    if name in (TOGETHER, NEXT, VIA, AGAIN):
+        raise ConfigError(f"features: the name {name!r} is taken by a head of what shoppers took; choose another name")
     if kind not in KINDS:
         raise ConfigError(f"features: {name!r} has the unknown kind {kind!r}; a kind is one of {', '.join(KINDS)}")
     if column not in catalogue.columns:

@@ -3,52 +3,93 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from reportgen.attention.features import TOGETHER, FeatureBlock
+from reportgen.attention.features import FeatureBlock
 from reportgen.attention.kernels import Kernel
+
+#: Items scored in one go by a content head.
+_SLICE = 512
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Head 0 reads the `together` kernel, head ``f`` the feature block ``f - 1``.
+    """First the heads that read a kernel, then those that read a feature block.
 
     A content kernel is kept as its features: ``S_f = F F^T`` without the diagonal. That is exact (two items of one
     category always have the same strength, which a list of nearest neighbours would cut arbitrarily) and small.
     """
 
-    kernel: Kernel
+    kernels: dict[str, Kernel]
     blocks: tuple[FeatureBlock, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (TOGETHER, *(block.name for block in self.blocks))
+        return (*self.kernels, *(block.name for block in self.blocks))
+
+    @property
+    def n_items(self) -> int:
+        return int(next(iter(self.kernels.values())).weights.shape[0])
 
     def scores(self, head: int, rows: sparse.csr_matrix) -> np.ndarray:
-        """One head for weighted histories (B, I): float32 (B, I). No item speaks for itself."""
-        if head == 0:
-            return np.asarray((rows @ self.kernel.weights).toarray())
-        matrix = self.blocks[head - 1].matrix
-        profile = np.asarray((rows @ matrix).toarray())
-        scores = np.ascontiguousarray((matrix @ profile.T).T)
+        """One head for weighted histories (B, I): float32 (B, I). No item speaks for itself, but for `again`."""
+        if head < len(self.kernels):
+            return np.asarray((rows @ self._weights[head]).toarray())
+        block = head - len(self.kernels)
+        profile = np.ascontiguousarray((rows @ self.blocks[block].matrix).toarray().T)
+        scores = np.empty(rows.shape, dtype=np.float32)
+        for at, part in enumerate(self._slices[block]):
+            # Turned block by block, while it lies in the cache: turning all at once took most of the time.
+            scores[:, at * _SLICE : at * _SLICE + part.shape[0]] = (part @ profile).T
         own = rows.tocoo()
-        norm = np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel()
-        scores[own.row, own.col] -= own.data * norm[own.col]
+        scores[own.row, own.col] -= own.data * self._norms[block][own.col]
         return scores
+
+    @cached_property
+    def _weights(self) -> list[sparse.csr_matrix]:
+        return [kernel.weights for kernel in self.kernels.values()]
+
+    @cached_property
+    def _slices(self) -> list[list[sparse.csr_matrix]]:
+        return [
+            [block.matrix[at : at + _SLICE] for at in range(0, block.matrix.shape[0], _SLICE)] for block in self.blocks
+        ]
+
+    @cached_property
+    def _norms(self) -> list[np.ndarray]:
+        """Length of each item's features, squared: 1, or 0 where there are none."""
+        return [np.asarray(b.matrix.multiply(b.matrix).sum(axis=1), dtype=np.float32).ravel() for b in self.blocks]
 
     def values(self, history: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All heads at pairs of items: float64 (N, F), and the support int64 (N,). Candidate -1 gives zeros."""
-        strength = np.zeros((history.size, len(self.blocks) + 1))
+        strength = np.zeros((history.size, len(self.names)))
         support = np.zeros(history.size, dtype=np.int64)
-        pair = np.flatnonzero((candidate >= 0) & (candidate != history))
+        pair = np.flatnonzero(candidate >= 0)
         if pair.size == 0:
             return strength, support
         j, i = history[pair], candidate[pair]
-        strength[pair, 0] = np.asarray(self.kernel.weights[j, i]).ravel()
-        support[pair] = np.asarray(self.kernel.support[j, i]).ravel()
-        for head, block in enumerate(self.blocks, start=1):
-            product = block.matrix[j].multiply(block.matrix[i]).sum(axis=1)
-            strength[pair, head] = np.asarray(product, dtype=np.float64).ravel()
+        for head, kernel in enumerate(self.kernels.values()):
+            strength[pair, head] = np.asarray(kernel.weights[j, i]).ravel()
+            support[pair] = np.maximum(support[pair], np.asarray(kernel.support[j, i]).ravel())
+        other = (j != i).astype(np.float64)
+        for head, block in enumerate(self.blocks, start=len(self.kernels)):
+            strength[pair, head] = row_products(block.matrix, j, i) * other
         return strength, support
+
+
+def row_products(matrix: sparse.csr_matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Inner products of pairs of rows, float64 (N,).
+
+    A block with few columns is looked up dense, which is several times faster than slicing sparse rows.
+    """
+    if matrix.shape[1] * np.unique(left).size <= 4_000_000:
+        rows, place = np.unique(left, return_inverse=True)
+        dense = np.asarray(matrix[rows].toarray(), dtype=np.float64)
+        mine = matrix[right]
+        at = np.repeat(np.arange(right.size), np.diff(mine.indptr))
+        return np.bincount(at, mine.data * dense[place[at], mine.indices], minlength=right.size)
+    product = matrix[left].astype(np.float64).multiply(matrix[right].astype(np.float64)).sum(axis=1)
+    return np.asarray(product, dtype=np.float64).ravel()

@@ -106,10 +106,15 @@ def strong_mask(data: Dataset, looking: bool) -> np.ndarray:
     return np.asarray(strong_types(data, looking)[data.types], dtype=bool)
 
 
-def seen_items(data: Dataset, users: np.ndarray, looking: bool) -> sparse.csr_matrix:
-    """Items that each user took, returned or hid: int8, shape (B, I), 1 where so. It looks at the whole history."""
+def seen_items(data: Dataset, users: np.ndarray, looking: bool, against_only: bool = False) -> sparse.csr_matrix:
+    """Items that each user took, returned or hid: int8, shape (B, I), 1 where so. It looks at the whole history.
+
+    With `against_only` those alone that he returned, hid or rated low.
+    """
     events = gather_events(data, users, _WHOLE)
     strong = strong_types(data, looking)[data.types[events.event]]
+    if against_only:
+        strong &= events.value < 0
     one = np.ones(int(strong.sum()), dtype=np.int8)
     shape = (users.size, data.item_ids.size)
     seen = sparse.csr_matrix((one, (events.row[strong], events.item[strong])), shape=shape)

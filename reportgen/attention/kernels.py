@@ -1,4 +1,4 @@
-"""Item-item kernels: how strongly one item in a history speaks for another item."""
+"""Item-item kernels from joint purchases: how strongly one item in a history speaks for another item."""
 
 from __future__ import annotations
 
@@ -7,29 +7,43 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-_BATCH = 256
-#: Sparse data stop earlier. Partners that share most of their buyers take more, and the weights of such near copies may
-#: still be some 0.01 from the solution after so many.
-_SWEEPS = 100
-_TOLERANCE = 3e-5
-#: Up to this many items the co-occurrence matrix is held dense (float32), which makes gathering sub-blocks cheap.
-_DENSE_ITEMS = 8_000
+from reportgen.attention.nnls import DENSE_ITEMS, solve_all, strongest_partners
+
+#: Items whose co-occurrence is counted in one go; bounds the memory of the unpruned product.
+_BLOCK = 2_048
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A sparse non-negative kernel with a zero diagonal.
+    """A sparse non-negative kernel.
 
     Attributes
     ----------
     weights : csr_matrix of float32, shape (I, I)
         Row ``j``, column ``i``: what item ``j`` in a history adds for candidate ``i``.
     support : csr_matrix of int32, shape (I, I)
-        Same pattern: the number of users who took both items.
+        Same pattern: the number of users who took both items; 0 where the pair itself was not counted.
     """
 
     weights: sparse.csr_matrix
     support: sparse.csr_matrix
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What is counted of pairs of items.
+
+    Attributes
+    ----------
+    support : csr_matrix of int32, shape (I, I)
+        Users who took both, without the diagonal, where they are enough.
+    gram : csr_matrix of float32, shape (I, I)
+        ``X^T D X``, ``D`` giving users with long histories less say. For a catalogue too large to be held dense only
+        at these pairs and on the diagonal.
+    """
+
+    support: sparse.csr_matrix
+    gram: sparse.csr_matrix
 
 
 def user_item(row: np.ndarray, item: np.ndarray, value: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
@@ -46,7 +60,9 @@ def user_item(row: np.ndarray, item: np.ndarray, value: np.ndarray, shape: tuple
     return taken
 
 
-def fit_together(taken: sparse.csr_matrix, neighbours: int = 100, l2: float = 30.0, min_support: int = 5) -> Kernel:
+def fit_together(
+    taken: sparse.csr_matrix, neighbours: int = 100, l2: float = 100.0, min_support: int = 5, pairs: Pairs | None = None
+) -> Kernel:
     """Learn "people who took A also took this" by non-negative ridge regression, one candidate item at a time.
 
     For each item ``i``: ``min_{w >= 0} ||D (x_i - X w)||^2 + l2 ||w||^2`` over its strongest co-taken items, where the
@@ -62,116 +78,65 @@ def fit_together(taken: sparse.csr_matrix, neighbours: int = 100, l2: float = 30
         Ridge, in users.
     min_support : int
         Pairs taken by fewer users never enter: they are noise, and telling them would tell about single people.
+    pairs : Pairs, optional
+        `count_pairs` of the same data, where the caller has it.
     """
-    binary = sparse.csr_matrix((np.ones_like(taken.data), taken.indices, taken.indptr), shape=taken.shape)
-    support = _off_diagonal(sparse.csr_matrix(binary.T @ binary), min_support)
-    gram = sparse.csr_matrix(_weighted(taken).T @ _weighted(taken))
-    near, count = _strongest(support.multiply(gram.multiply(support > 0) > 0), gram, neighbours)
-    weights = _solve_all(gram, near, count, l2)
-    kept = sparse.csr_matrix(support.multiply(weights > 0), dtype=np.int32)
-    return Kernel(weights, _aligned(kept, weights))
+    pairs = pairs if pairs is not None else count_pairs(taken, min_support)
+    near = strongest_partners(_cosine(pairs), neighbours)
+    return with_support(solve_all(pairs.gram, pairs.gram, near, l2), pairs.support)
+
+
+def count_pairs(taken: sparse.csr_matrix, min_support: int) -> Pairs:
+    """Count, block by block of items, who took two items."""
+    one = sparse.csr_matrix((np.ones_like(taken.data), taken.indices, taken.indptr), shape=taken.shape)
+    weighted = _weighted(taken)
+    counts = [_count_block(one, weighted, at, min_support) for at in range(0, max(taken.shape[1], 1), _BLOCK)]
+    support, gram = (sparse.csr_matrix(sparse.vstack(part)) for part in zip(*counts, strict=True))
+    diagonal = np.asarray(weighted.multiply(weighted).sum(axis=0)).ravel()
+    return Pairs(support, sparse.csr_matrix(gram + sparse.diags(diagonal), dtype=np.float32))
+
+
+def _count_block(
+    one: sparse.csr_matrix, weighted: sparse.csr_matrix, at: int, min_support: int
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Rows ``at .. at + _BLOCK`` of both counts. The two products have one pattern, so one mask prunes both."""
+    counts = sparse.csr_matrix(one[:, at : at + _BLOCK].T.tocsr() @ one)
+    gram = sparse.csr_matrix(weighted[:, at : at + _BLOCK].T.tocsr() @ weighted)
+    counts.sort_indices()
+    gram.sort_indices()
+    row = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    other = row + at != counts.indices
+    enough = other & (counts.data >= max(min_support, 1))
+    known = other if one.shape[1] <= DENSE_ITEMS else enough
+    return (
+        sparse.csr_matrix((counts.data[enough].astype(np.int32), (row[enough], counts.indices[enough])), counts.shape),
+        sparse.csr_matrix((gram.data[known], (row[known], gram.indices[known])), shape=counts.shape),
+    )
 
 
 def _weighted(taken: sparse.csr_matrix) -> sparse.csr_matrix:
-    length = np.asarray(taken.sum(axis=1)).ravel()
+    return sparse.csr_matrix(sparse.diags(np.sqrt(row_weights(taken))) @ taken, dtype=np.float32)
+
+
+def row_weights(rows: sparse.csr_matrix) -> np.ndarray:
+    """``1 / sqrt(length)`` of each row, scaled so that the mean over what the rows hold is 1; wholesalers say less."""
+    length = np.asarray(rows.sum(axis=1), dtype=np.float64).ravel()
     weight = np.divide(1.0, np.sqrt(length), out=np.zeros_like(length), where=length > 0)
     total = float((weight * length).sum())
-    weight *= length.sum() / total if total > 0 else 1.0
-    return sparse.csr_matrix(sparse.diags(np.sqrt(weight)) @ taken, dtype=np.float32)
+    return np.asarray(weight * (length.sum() / total if total > 0 else 1.0))
 
 
-def _off_diagonal(counts: sparse.csr_matrix, at_least: int) -> sparse.csr_matrix:
-    counts = counts.tocoo()
-    keep = (counts.row != counts.col) & (counts.data >= at_least)
-    shape = counts.shape
-    return sparse.csr_matrix((counts.data[keep].astype(np.int32), (counts.row[keep], counts.col[keep])), shape=shape)
+def _cosine(pairs: Pairs) -> sparse.csr_matrix:
+    norm = 1.0 / np.sqrt(np.maximum(pairs.gram.diagonal(), 1e-12))
+    near = sparse.csr_matrix(pairs.gram.multiply(pairs.support > 0), dtype=np.float64)
+    return sparse.csr_matrix(sparse.diags(norm) @ near @ sparse.diags(norm))
 
 
-def _strongest(pairs: sparse.spmatrix, gram: sparse.csr_matrix, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each item its `k` strongest partners by cosine, ties by item code; -1 fills the rest."""
-    diagonal = np.sqrt(np.maximum(gram.diagonal(), 1e-12))
-    pairs = sparse.csr_matrix(pairs)
-    pairs.sort_indices()
-    pairs = sparse.coo_matrix(pairs)
-    strength = np.asarray(gram[pairs.row, pairs.col]).ravel() / (diagonal[pairs.row] * diagonal[pairs.col])
-    order = np.lexsort((-strength, pairs.row))  # stable, and columns come in order
-    row, col = pairs.row[order], pairs.col[order]
-    first = np.searchsorted(row, np.arange(gram.shape[0]))
-    place = np.arange(row.size) - first[row]
-    keep = place < k
-    near = np.full((gram.shape[0], max(1, min(k, int(place.max(initial=0)) + 1))), -1, dtype=np.int64)
-    near[row[keep], place[keep]] = col[keep]
-    return near, (near >= 0).sum(axis=1)
-
-
-def _solve_all(gram: sparse.csr_matrix, near: np.ndarray, count: np.ndarray, l2: float) -> sparse.csr_matrix:
-    """Solve for every item that has partners, in batches of like width."""
-    n_items = gram.shape[0]
-    dense = gram.toarray() if n_items <= _DENSE_ITEMS else None
-    todo = np.argsort(count, kind="stable")
-    todo = todo[count[todo] > 0]
-    rows, cols, data = [], [], []
-    for at in range(0, todo.size, _BATCH):
-        target = todo[at : at + _BATCH]
-        block = near[target, : count[target].max()]
-        weight = _solve_batch(_sub_blocks(gram, dense, block), _right_side(gram, dense, block, target), l2)
-        place = (weight > 1e-6) & (block >= 0)
-        rows.append(block[place])
-        cols.append(np.broadcast_to(target[:, None], block.shape)[place])
-        data.append(weight[place])
-    if not data:
-        return sparse.csr_matrix((n_items, n_items), dtype=np.float32)
-    entries = (np.concatenate(data).astype(np.float32), (np.concatenate(rows), np.concatenate(cols)))
-    return sparse.csr_matrix(entries, shape=(n_items, n_items))
-
-
-def _sub_blocks(gram: sparse.csr_matrix, dense: np.ndarray | None, block: np.ndarray) -> np.ndarray:
-    """Gram matrices of each item's partners, shape (k, B, k): one partner of all items lies together in memory."""
-    if dense is not None:
-        cube = dense[block.T[:, :, None], block[None, :, :]]
-    else:
-        cube = np.stack([gram[part][:, part].toarray() for part in block], axis=1)
-    missing = block < 0
-    cube *= ~missing.T[:, :, None] & ~missing[None, :, :]
-    return np.asarray(cube)
-
-
-def _right_side(gram: sparse.csr_matrix, dense: np.ndarray | None, block: np.ndarray, target: np.ndarray) -> np.ndarray:
-    if dense is not None:
-        side = dense[block, target[:, None]].copy()
-    else:
-        side = np.stack([gram[part][:, [t]].toarray().ravel() for part, t in zip(block, target, strict=True)])
-    side[block < 0] = 0.0
-    return np.asarray(side)
-
-
-def _solve_batch(cube: np.ndarray, side: np.ndarray, l2: float) -> np.ndarray:
-    """Cyclic coordinate descent with a floor at zero, for many small problems at once.
-
-    The problem is strictly convex for ``l2 > 0``, so the cycle converges to its only minimum; it ends when no weight
-    moves by more than `_TOLERANCE`, or after `_SWEEPS`.
-    """
-    k = cube.shape[0]
-    weight = np.zeros_like(side)
-    rest = side.copy()
-    curve = np.stack([cube[p, :, p] for p in range(k)], axis=1) + np.float32(l2)
-    curve[curve <= 0] = 1.0  # a place without a partner, when there is no ridge
-    for _ in range(_SWEEPS):
-        largest = 0.0
-        for p in range(k):
-            step = np.maximum((rest[:, p] - l2 * weight[:, p]) / curve[:, p], -weight[:, p])
-            weight[:, p] += step
-            rest -= cube[p] * step[:, None]
-            largest = max(largest, float(np.abs(step).max()))
-        if largest < _TOLERANCE:
-            break
-    return weight
-
-
-def _aligned(support: sparse.csr_matrix, weights: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Support in the very order of the weights, so that one look-up serves both."""
+def with_support(weights: sparse.csr_matrix, support: sparse.csr_matrix) -> Kernel:
+    """A kernel whose support lies in the very order of its weights, so that one look-up serves both."""
     weights.sort_indices()
-    support.sort_indices()
-    if not np.array_equal(support.indices, weights.indices):
+    kept = sparse.csr_matrix(support.multiply(weights > 0), dtype=np.int32)
+    kept.sort_indices()
+    if not np.array_equal(kept.indices, weights.indices):
         raise AssertionError("support and weights of a kernel must have one pattern")
-    return support
+    return Kernel(weights, kept)

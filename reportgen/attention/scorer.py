@@ -10,7 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from reportgen.attention.contributions import Contributions, contribute
-from reportgen.attention.features import TOGETHER, encode_features
+from reportgen.attention.examples import ExampleSettings, held_out_items, weighted_rows
+from reportgen.attention.features import encode_features
+from reportgen.attention.fitting import Fitted, KernelSettings, fit_heads
 from reportgen.attention.heads import Heads
 from reportgen.attention.history import (
     Events,
@@ -22,14 +24,18 @@ from reportgen.attention.history import (
     seen_items,
     strong_mask,
 )
-from reportgen.attention.kernels import fit_together, user_item
-from reportgen.attention.learning import ExampleSettings, held_out_items, learn_theta, make_examples, weighted_rows
+from reportgen.attention.learning import learn
 from reportgen.attention.parameters import check_parameters
 from reportgen.attention.top import best_columns
 from reportgen.data.dataset import Dataset
 from reportgen.errors import InputError, ModelError
 
-_CHUNK = 512
+#: Users scored in one go: at most so many, and at most so many numbers, which then stay in the cache.
+_CHUNK, _CELLS = 512, 2_000_000
+#: Share of the items that are treated as new while head weights are learnt.
+_HIDDEN = 0.1
+#: Sets of half-lives to choose from, in orders: long histories, short histories.
+HALF_LIVES = ((float("inf"), 20.0, 3.0), (float("inf"), 5.0, 1.5))
 
 
 class AttentionScorer(BaseEstimator):
@@ -47,10 +53,13 @@ class AttentionScorer(BaseEstimator):
     ----------
     features : mapping of name -> (column, kind), optional
         Content heads; None takes what the catalogue has of category, brand, price, tags, title.
-    half_lives : tuple of float
-        In orders; infinity never forgets.
+    half_lives : tuple of float, optional
+        In orders; infinity never forgets. None chooses one of `HALF_LIVES` by what ranks best.
     neighbours, l2, min_support
         See `reportgen.attention.kernels.fit_together`.
+    repeat : bool
+        True for shops where people buy the same again: what a user took stays a candidate (not what he returned or
+        hid), and the head `again` speaks for it.
     history_cap : int
         Newest events used per user.
     max_users : int
@@ -63,7 +72,8 @@ class AttentionScorer(BaseEstimator):
     Attributes
     ----------
     heads_ : tuple of str
-        ``together`` first, then one per feature block.
+        ``together, next, via``, ``again`` with `repeat`, then one per feature block.
+    half_lives_ : tuple of float, length R
     theta_ : ndarray of float64, shape (F, R)
     theta_pop_ : float
     base_ : ndarray of float64, shape (I,)
@@ -71,24 +81,27 @@ class AttentionScorer(BaseEstimator):
         Users who took the item.
     n_users_, n_users_learnt_ : int
         Users who took anything; those of them who taught the head weights.
-    kernel_ : Kernel
+    kernels_ : dict of str to Kernel
     blocks_ : tuple of FeatureBlock
     looking_takes_ : bool
         True where the data had nothing but views and carts, so that these count as taking.
     learnt_ : bool
         False where too few users had a held-out order, or the optimiser found nothing better than the start.
+    learning_ : dict
+        How the head weights were learnt: ``chosen`` (loss), ``ndcg`` (cross-fitted NDCG@10 on short lists).
     """
 
     def __init__(
         self,
         features: Mapping[str, tuple[str, str]] | None = None,
-        half_lives: Sequence[float] = (float("inf"), 20.0, 3.0),
+        half_lives: Sequence[float] | None = None,
         neighbours: int = 100,
-        l2: float = 30.0,
+        l2: float = 100.0,
         min_support: int = 5,
+        repeat: bool = False,
         history_cap: int = 200,
         max_users: int = 1000,
-        n_negatives: int = 100,
+        n_negatives: int = 400,
         random_state: int = 0,
     ) -> None:
         self.features = features
@@ -96,6 +109,7 @@ class AttentionScorer(BaseEstimator):
         self.neighbours = neighbours
         self.l2 = l2
         self.min_support = min_support
+        self.repeat = repeat
         self.history_cap = history_cap
         self.max_users = max_users
         self.n_negatives = n_negatives
@@ -125,37 +139,40 @@ class AttentionScorer(BaseEstimator):
         self.item_ids_ = data.item_ids
         self.candidate_ = data.catalogue["in_catalogue"].to_numpy(dtype=bool).copy()
         self.blocks_ = tuple(encode_features(data.catalogue, self.features))
-        self.heads_ = (TOGETHER, *(block.name for block in self.blocks_))
         self._learn_heads(data)
-        self._fit_kernels(data)
+        self._keep(fit_heads(data, self.looking_takes_, self.blocks_, self._kernel_settings()))
         self.base_ = self.theta_pop_ * np.log1p(self.popularity_.astype(np.float64))
         return self
 
-    def _fit_kernels(self, data: Dataset) -> None:
-        strong = strong_mask(data, self.looking_takes_)
-        user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
-        shape = (data.user_ids.size, data.item_ids.size)
-        taken = user_item(user[strong], data.items[strong], data.values[strong], shape)
-        self.popularity_ = np.asarray(taken.getnnz(axis=0)).astype(np.int64)
-        self.n_users_ = int((np.diff(taken.indptr) > 0).sum())
-        self.kernel_ = fit_together(taken, self.neighbours, self.l2, self.min_support)
+    def _kernel_settings(self) -> KernelSettings:
+        return KernelSettings(self.neighbours, self.l2, self.min_support, self.repeat)
+
+    def _keep(self, fitted: Fitted) -> None:
+        self.kernels_, self.heads_ = fitted.heads.kernels, fitted.heads.names
+        self.popularity_, self.n_users_ = fitted.popularity, fitted.n_users
+        self._heads = fitted.heads
 
     def _learn_heads(self, data: Dataset) -> None:
+        rng = np.random.default_rng(self.random_state)
         held = holdout_mask(data, self.looking_takes_)
         train = drop_events(data, held)
-        self._fit_kernels(train)
-        settings = ExampleSettings(tuple(self.half_lives), self.max_users, self.n_negatives, self.history_cap)
-        seen = seen_items(train, np.arange(train.user_ids.size), self.looking_takes_)
+        hide = rng.random(data.item_ids.size) < _HIDDEN
+        fitted = fit_heads(train, self.looking_takes_, self.blocks_, self._kernel_settings(), hide)
+        seen = self.seen(train, np.arange(train.user_ids.size))
         targets = held_out_items(data, held & strong_mask(data, self.looking_takes_), seen)
-        rng = np.random.default_rng(self.random_state)
-        examples = make_examples(train, targets, seen, self.heads(), self.popularity_, settings, rng)
-        found = learn_theta(examples, len(self.half_lives))
-        self.theta_ = found.theta[:-1].reshape(len(self.heads_), len(self.half_lives))
-        self.theta_pop_, self.learnt_, self.n_users_learnt_ = float(found.theta[-1]), found.learnt, found.n_users
+        choices = HALF_LIVES if self.half_lives is None else (tuple(float(h) for h in self.half_lives),)
+        every = tuple(sorted({h for choice in choices for h in choice}, reverse=True))
+        settings = ExampleSettings(every, self.max_users, self.n_negatives, self.history_cap)
+        found = learn(train, targets, seen, fitted, settings, choices, rng)
+        self.theta_, self.theta_pop_, self.half_lives_ = found.theta, found.theta_pop, found.half_lives
+        self.learnt_, self.n_users_learnt_ = found.learnt, found.n_users
+        self.learning_ = {"chosen": found.chosen, "ndcg": found.ndcg if found.learnt else None}
 
     def heads(self) -> Heads:
         """Kernel and feature blocks as the one object that reads them."""
-        return Heads(self.kernel_, self.blocks_)
+        if not hasattr(self, "_heads"):
+            self._heads = Heads(self.kernels_, self.blocks_)
+        return self._heads
 
     # -- scoring -------------------------------------------------------------------------------------------------
 
@@ -174,7 +191,7 @@ class AttentionScorer(BaseEstimator):
 
         It looks at the whole history, whatever the cap and whatever is left out of scoring.
         """
-        return seen_items(data, users, self.looking_takes_)
+        return seen_items(data, users, self.looking_takes_, against_only=self.repeat)
 
     def recommend(
         self, user_ids: Iterable[str], n: int = 10, data: Dataset | None = None, exclude: np.ndarray | None = None
@@ -230,13 +247,14 @@ class AttentionScorer(BaseEstimator):
         closed = ~self.candidate_ if barred is None else ~self.candidate_ | barred
         codes = np.full((users.size, n), -1, dtype=np.int64)
         best = np.full((users.size, n), -np.inf, dtype=np.float32)
-        for at in range(0, users.size, _CHUNK):
-            batch = users[at : at + _CHUNK]
+        chunk = max(16, min(_CHUNK, _CELLS // self.base_.size))
+        for at in range(0, users.size, chunk):
+            batch = users[at : at + chunk]
             scores = self.score_events(gather_events(data, batch, self.history_cap, left_out))
             scores[:, closed] = -np.inf
             own = self.seen(data, batch).tocoo()
             scores[own.row, own.col] = -np.inf
-            codes[at : at + _CHUNK], best[at : at + _CHUNK] = best_columns(scores, n)
+            codes[at : at + chunk], best[at : at + chunk] = best_columns(scores, n)
         return codes, best
 
     def contributions(self, events: Events, candidates: np.ndarray) -> Contributions:
@@ -254,7 +272,7 @@ class AttentionScorer(BaseEstimator):
 
     def _weights(self, events: Events) -> np.ndarray:
         """How much each event counts for each head: float64, shape (E, F)."""
-        return np.asarray((decay(events.age, tuple(self.half_lives)) * events.value[:, None]) @ self.theta_.T)
+        return np.asarray((decay(events.age, self.half_lives_) * events.value[:, None]) @ self.theta_.T)
 
     # -- small helpers -------------------------------------------------------------------------------------------
 

@@ -11,14 +11,16 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from reportgen.attention.features import KINDS, FeatureBlock
+from reportgen.attention.features import AGAIN, KINDS, NEXT, TOGETHER, VIA, FeatureBlock
 from reportgen.attention.kernels import Kernel
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.errors import ModelError
 
-FORMAT = "reportgen.model/1"
+FORMAT = "reportgen.model/2"
 _NUMBERS = ("neighbours", "l2", "min_support", "history_cap", "max_users", "n_negatives", "random_state")
-_PARAMETERS = ("features", "half_lives", *_NUMBERS)
+_PARAMETERS = ("features", "half_lives", "repeat", *_NUMBERS)
+#: Kernels that a model may hold, in this order; the last only where people buy again.
+_KERNELS = (TOGETHER, NEXT, VIA, AGAIN)
 _FACTS: dict[str, type] = {
     "theta_pop_": float,
     "learnt_": bool,
@@ -26,7 +28,20 @@ _FACTS: dict[str, type] = {
     "n_users_": int,
     "n_users_learnt_": int,
 }
+_LEARNING: dict[str, tuple[type, ...]] = {"chosen": (str,), "ndcg": (float, type(None))}
+_ENTRIES = {
+    "format": str,
+    "parameters": dict,
+    "facts": dict,
+    "half_lives": list,
+    "learning": dict,
+    "kernels": list,
+    "blocks": list,
+    "item_ids": list,
+    "model_id": str,
+}
 _ARRAYS = {"theta_": "f8", "base_": "f8", "popularity_": "i8", "candidate_": "b1"}
+_PARTS = (("weights", "f4"), ("support", "i4"))
 _CSR = (("data", ""), ("indices", "i"), ("indptr", "i"))
 
 
@@ -85,9 +100,9 @@ def load_model(folder: str | Path) -> AttentionScorer:
     size = scorer.item_ids_.size
     for name, kind in _ARRAYS.items():
         setattr(scorer, name, _read(folder, name, kind))
-    scorer.kernel_ = Kernel(
-        _read_csr(folder, "together", "f4", (size, size)), _read_csr(folder, "support", "i4", (size, size))
-    )
+    scorer.half_lives_ = tuple(float(half_life) for half_life in meta["half_lives"])
+    scorer.learning_ = meta["learning"]
+    scorer.kernels_ = {name: _read_kernel(folder, name, size) for name in meta["kernels"]}
     scorer.blocks_ = tuple(
         FeatureBlock(b["name"], b["kind"], _read_csr(folder, f"block{k}", "f4", (size, b["width"])))
         for k, b in enumerate(meta["blocks"])
@@ -99,6 +114,13 @@ def load_model(folder: str | Path) -> AttentionScorer:
             f"{folder}: the arrays are not those that were saved (model id {meta['model_id']}); fit the model again"
         )
     return scorer
+
+
+def _read_kernel(folder: Path, name: str, size: int) -> Kernel:
+    weights, support = (_read_csr(folder, f"{name}.{part}", kind, (size, size)) for part, kind in _PARTS)
+    if not np.array_equal(weights.indptr, support.indptr) or not np.array_equal(weights.indices, support.indices):
+        raise ModelError(f"{folder}/{name}: support and weights do not have one pattern; fit the model again")
+    return Kernel(weights, support)
 
 
 def _canonical(value: Any) -> bytes:
@@ -115,13 +137,17 @@ def _plain(value: Any) -> Any:
 
 def _meta(scorer: AttentionScorer) -> dict[str, Any]:
     parameters = {name: getattr(scorer, name) for name in _PARAMETERS}
-    parameters["half_lives"] = [str(float(h)) for h in scorer.half_lives]
+    if scorer.half_lives is not None:
+        parameters["half_lives"] = [str(float(h)) for h in scorer.half_lives]
     if scorer.features is not None:
         parameters["features"] = {name: list(pair) for name, pair in scorer.features.items()}
     return {
         "format": FORMAT,
         "parameters": parameters,
         "facts": {name: kind(getattr(scorer, name)) for name, kind in _FACTS.items()},
+        "half_lives": [str(h) for h in scorer.half_lives_],
+        "learning": dict(scorer.learning_),
+        "kernels": list(scorer.kernels_),
         "blocks": [{"name": b.name, "kind": b.kind, "width": int(b.matrix.shape[1])} for b in scorer.blocks_],
         "item_ids": [str(item) for item in scorer.item_ids_],
     }
@@ -129,7 +155,7 @@ def _meta(scorer: AttentionScorer) -> dict[str, Any]:
 
 def _arrays(scorer: AttentionScorer) -> dict[str, np.ndarray]:
     found = {name: np.asarray(getattr(scorer, name)) for name in _ARRAYS}
-    matrices = {"together": scorer.kernel_.weights, "support": scorer.kernel_.support}
+    matrices = {f"{name}.{part}": getattr(k, part) for name, k in scorer.kernels_.items() for part, _ in _PARTS}
     matrices |= {f"block{k}": block.matrix for k, block in enumerate(scorer.blocks_)}
     for name, matrix in matrices.items():
         found |= {f"{name}.{part}": getattr(matrix, part) for part, _ in _CSR}
@@ -156,18 +182,27 @@ def _no_number(constant: str) -> float:
 
 def _complete(meta: dict[str, Any]) -> bool:
     """Every entry is there, no other one, and each is of its type."""
-    if meta.keys() != {"format", "parameters", "facts", "blocks", "item_ids", "model_id"}:
+    if meta.keys() != _ENTRIES.keys() or not all(type(meta[name]) is kind for name, kind in _ENTRIES.items()):
         return False
-    facts, blocks, ids = meta["facts"], meta["blocks"], meta["item_ids"]
-    if not isinstance(facts, dict) or not isinstance(blocks, list) or not isinstance(ids, list):
-        return False
+    facts, blocks, ids, learning = meta["facts"], meta["blocks"], meta["item_ids"], meta["learning"]
     return (
-        facts.keys() == _FACTS.keys()
+        meta["kernels"] in (list(_KERNELS), list(_KERNELS[:-1]))
+        and all(_is_half_life(text) for text in meta["half_lives"])
+        and learning.keys() == _LEARNING.keys()
+        and all(isinstance(learning[name], kinds) for name, kinds in _LEARNING.items())
+        and facts.keys() == _FACTS.keys()
         and all(type(facts[name]) is kind for name, kind in _FACTS.items())
         and all(isinstance(block, dict) and block.keys() == {"name", "kind", "width"} for block in blocks)
         and all(block["kind"] in KINDS and type(block["width"]) is int and block["width"] > 0 for block in blocks)
         and all(isinstance(text, str) for text in [*ids, *(block["name"] for block in blocks)])
     )
+
+
+def _is_half_life(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and float(text) > 0
+    except ValueError:
+        return False
 
 
 def _parameters(meta: dict[str, Any]) -> dict[str, Any]:
@@ -176,10 +211,13 @@ def _parameters(meta: dict[str, Any]) -> dict[str, Any]:
         raise ModelError(f"model.json: parameters must be exactly {', '.join(_PARAMETERS)}")
     if odd := [name for name in _NUMBERS if type(given[name]) not in (int, float)]:
         raise ModelError(f"model.json: the parameter {odd[0]} is not a number; fit the model again")
+    if type(given["repeat"]) is not bool:
+        raise ModelError("model.json: the parameter repeat must be true or false; fit the model again")
     features = given["features"]
     try:
         pairs = None if features is None else {name: (column, kind) for name, (column, kind) in features.items()}
-        half_lives = tuple(float(h) for h in given["half_lives"])
+        half_lives = given["half_lives"]
+        half_lives = None if half_lives is None else tuple(float(h) for h in half_lives)
     except (AttributeError, TypeError, ValueError):
         raise ModelError("model.json: the parameters features or half_lives cannot be read; fit again") from None
     return given | {"half_lives": half_lives, "features": pairs}
@@ -222,7 +260,7 @@ def _read_csr(folder: Path, name: str, kind: str, shape: tuple[int, int]) -> spa
 def _check_shapes(scorer: AttentionScorer) -> None:
     size = scorer.item_ids_.size
     wanted = {
-        "theta_": (len(scorer.heads_), len(scorer.half_lives)),
+        "theta_": (len(scorer.heads_), len(scorer.half_lives_)),
         "base_": (size,),
         "popularity_": (size,),
         "candidate_": (size,),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+#: Columns per block.
+_BLOCK = 64
+
 
 def best_columns(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The `n` best columns of each row, best first, ties by column.
 
-    Which of several equal scores a partial sort lets in depends on the processor, so ties at the edge are settled here.
+    Which of several equal scores a partial sort lets in depends on the processor, so ties are settled here.
 
     Parameters
     ----------
@@ -24,19 +27,26 @@ def best_columns(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
         ``-inf`` there.
     """
     rows, width = scores.shape[0], min(n, scores.shape[1])
-    if width == 0:
-        return np.full((rows, n), -1, dtype=np.int64), np.full((rows, n), -np.inf, dtype=scores.dtype)
-    edge = np.partition(scores, -width, axis=1)[:, -width, None]
-    chosen = scores >= edge
-    crowded = np.flatnonzero(chosen.sum(axis=1) > width)
-    if crowded.size:
-        sure, tied = scores[crowded] > edge[crowded], scores[crowded] == edge[crowded]
-        room = width - sure.sum(axis=1, keepdims=True)
-        chosen[crowded] = sure | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= room))
-    part = np.nonzero(chosen)[1].reshape(rows, width)
-    order = np.argsort(-np.take_along_axis(scores, part, 1), axis=1, kind="stable")
-    codes = np.take_along_axis(part, order, 1).astype(np.int64)
-    best = np.take_along_axis(scores, codes, 1)
-    codes[~np.isfinite(best)] = -1
-    pad = ((0, 0), (0, n - width))
-    return np.pad(codes, pad, constant_values=-1), np.pad(best, pad, constant_values=-np.inf)
+    codes = np.full((rows, n), -1, dtype=np.int64)
+    best = np.full((rows, n), -np.inf, dtype=scores.dtype)
+    if width == 0 or rows == 0:
+        return codes, best
+    row, column = np.nonzero((scores >= _bound(scores, width)[:, None]) & (scores > -np.inf))
+    value = scores[row, column]
+    order = np.lexsort((column, -value, row))
+    row, column, value = row[order], column[order], value[order]
+    place = np.arange(row.size) - np.searchsorted(row, np.arange(rows))[row]
+    keep = place < width
+    codes[row[keep], place[keep]] = column[keep]
+    best[row[keep], place[keep]] = value[keep]
+    return codes, best
+
+
+def _bound(scores: np.ndarray, n: int) -> np.ndarray:
+    """A number per row that the `n` best columns all reach, and few others.
+
+    The n-th largest of the maxima of blocks of columns is one, and far cheaper to find than the n-th best column.
+    """
+    starts = np.arange(0, scores.shape[1], max(1, min(_BLOCK, scores.shape[1] // n)))
+    tops = np.maximum.reduceat(scores, starts, axis=1)
+    return np.asarray(np.partition(tops, tops.shape[1] - n, axis=1)[:, tops.shape[1] - n])

@@ -20,6 +20,7 @@ MARKER = ".reportgen-run"
 MANIFEST = "manifest.json"
 #: What a run may have left at the top, and what it may have left in a shard folder. Nothing else is ever taken away.
 _TOP = ("index.html", "errors.jsonl", MANIFEST)
+_AUDIT = ("fidelity.json",)
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _OURS = re.compile(r"\.?[a-z2-7]{24}\.(html|pdf|json|eml)(\.part)?")
 _REAL, _MADE_UP = b"a run folder of reportgen\n", b"a run folder of reportgen, made-up data\n"
@@ -143,6 +144,7 @@ class RunFolder:
         for name in reversed(_TOP):
             with suppress(FileNotFoundError):
                 os.unlink(self.out / name)
+        self._clear_audit()
         reports = self.out / "reports"
         if not os.path.lexists(reports):
             return
@@ -151,6 +153,18 @@ class RunFolder:
             if _SHARD.fullmatch(shard):
                 self._refuse_link(reports / shard)
                 _clear_shard(reports / shard)
+
+    def _clear_audit(self) -> None:
+        audit = self.out / "audit"
+        if not os.path.lexists(audit):
+            return
+        self._refuse_link(audit)
+        for name in _AUDIT:
+            for left in (name, f".{name}.part"):
+                with suppress(FileNotFoundError):
+                    os.unlink(audit / left)
+        with suppress(OSError):  # something of another hand lies there
+            os.rmdir(audit)
 
     def _refuse_link(self, folder: Path) -> None:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):

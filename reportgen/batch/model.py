@@ -34,14 +34,18 @@ def features_of(data: Dataset, config: Config) -> dict[str, tuple[str, str]] | N
     return usual | own
 
 
-def fit_scorer(data: Dataset, config: Config, as_of: int) -> AttentionScorer:
-    """Fit on what was known at the reference time."""
-    scorer = AttentionScorer(
+def make_scorer(data: Dataset, config: Config) -> AttentionScorer:
+    """A scorer that is not fitted yet."""
+    return AttentionScorer(
         features=features_of(data, config),
         min_support=config.privacy.support_floor,
         history_cap=config.report.history_cap,
     )
-    return scorer.fit(data.until(as_of))
+
+
+def fit_scorer(data: Dataset, config: Config, as_of: int) -> AttentionScorer:
+    """Fit on what was known at the reference time."""
+    return make_scorer(data, config).fit(data.until(as_of))
 
 
 def store_model(scorer: AttentionScorer, folder: Path, overwrite: bool) -> str:

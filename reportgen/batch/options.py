@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_inputs(fit)
     fit.add_argument("--model", type=Path, required=True, metavar="DIR", help="where to save it")
     fit.add_argument("--overwrite", action="store_true", help="replace a model")
+    _add_evaluate(verb("evaluate", "measure how well it recommends on your data, beside known recommenders"))
     verb("doctor", "look at packages, libraries and fonts")
     return parser
 
@@ -70,6 +71,15 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         help="secret behind file names (REPORTGEN_KEY, else one is made)",
     )
     add("--overwrite", action="store_true", help="replace a former run")
+
+
+def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
+    _add_inputs(evaluate)
+    add = evaluate.add_argument
+    add("--out", type=Path, metavar="DIR", help="also write evaluation.json and evaluation.html there")
+    add("--n", type=_whole(1), default=10, metavar="N", help="length of the lists that are judged (10)")
+    add("--max-users", type=_whole(1), metavar="N", help="judge at most N users, drawn at random")
+    add("--overwrite", action="store_true", help="replace a former evaluation")
 
 
 def _whole(least: int) -> Callable[[str], int]:

@@ -22,6 +22,8 @@ from reportgen.batch.folder import RunFolder, check_folder
 from reportgen.batch.index import render_index
 from reportgen.batch.people import Choice, Person, choose
 from reportgen.batch.settings import STAGES, Failure, RunSettings, RunSummary, Tools
+from reportgen.batch.trust import PATH as TRUST_FILE
+from reportgen.batch.trust import measure_run
 from reportgen.batch.work import Clock, Worker
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ReportgenError
@@ -85,6 +87,7 @@ def build_run(
     made_up = settings.synthetic or settings.config.report.synthetic
     folder = RunFolder(settings.out, settings.overwrite, made_up)
     worker = Worker(settings, data, scorer, privacy, folder, tools or Tools(), clock)
+    _measure(worker)
     _all_chunks(worker, choice.people, say)
     worker.failures.sort(key=lambda failed: (failed.user, failed.stage))
     if worker.failures and not worker.done:
@@ -99,8 +102,16 @@ def build_run(
         manifest.users,
         dict(worker.made),
         tuple(worker.failures),
-        {stage: worker.seconds[stage] for stage in (*STAGES, "finish") if stage in worker.seconds},
+        {stage: worker.seconds[stage] for stage in ("trust", *STAGES, "finish") if stage in worker.seconds},
     )
+
+
+def _measure(worker: Worker) -> None:
+    """Measure once how far the reasons can be trusted; every report shows it."""
+    start = worker.clock()
+    content, worker.trust = measure_run(worker.settings, worker.data, worker.scorer, worker.privacy)
+    worker.folder.write(TRUST_FILE, content, "application/json")
+    worker.seconds["trust"] = worker.clock() - start
 
 
 def _all_chunks(worker: Worker, people: Sequence[Person], say: Say) -> None:

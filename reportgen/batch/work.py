@@ -15,6 +15,7 @@ from reportgen.batch.settings import Failure, RunSettings, Tools
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
 from reportgen.explain.explanation import Explanation
+from reportgen.explain.fidelity import Trust
 from reportgen.explain.privacy import Privacy
 from reportgen.report.build import Reader
 from reportgen.report.document import Report
@@ -44,6 +45,8 @@ class Worker:
         By stage.
     done : list of Person
         Those who have a report, in order.
+    trust : Trust, optional
+        What was measured of the reasons of this run, for every report.
     """
 
     settings: RunSettings
@@ -57,6 +60,7 @@ class Worker:
     seconds: dict[str, float] = field(default_factory=dict)
     done: list[Person] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    trust: Trust | None = None
 
     def chunk(self, people: Sequence[Person], with_pdf: Sequence[bool]) -> Iterator[Person]:
         """Make the reports of some users and yield each when finished; one that fails is noted and the rest go on."""
@@ -126,6 +130,7 @@ class Worker:
             settings.config,
             Reader(person.key, person.name),
             settings.synthetic,
+            self.trust,
         )
 
     def _write(self, person: Person, files: dict[str, bytes]) -> None:

@@ -118,6 +118,32 @@ class ModelFacts:
     half_lives: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Counterfactual:
+    """The smallest found set of history items without which a product would leave the list.
+
+    All events of an item count as one; the ages of the others stay as they are, and what was seen stays seen.
+
+    Attributes
+    ----------
+    items : tuple of int
+        Positions in `Past`, strongest first; never a hidden one. Empty where no set of at most `none_up_to` was found.
+    minimal : str
+        ``proven``: no smaller set of any items does this (or, without items, no set up to that size does);
+        ``best found``: a smaller one was not found.
+    rank_before, rank_after : int
+        Among all products that could be listed, 1 is the best. `rank_after` is from scoring again without the items.
+    none_up_to : int
+        The largest size that was looked at.
+    """
+
+    items: tuple[int, ...]
+    minimal: str
+    rank_before: int
+    rank_after: int
+    none_up_to: int
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """Why one user sees these items: numbers only, no words.
@@ -136,6 +162,10 @@ class Explanation:
         Users who took both items, 0 where no such pair was used.
     usage : Usage
     model : ModelFacts
+    counterfactuals : tuple of Counterfactual or None
+        One per recommended item, None where nothing in the history concerns it; empty where they were not asked for.
+    unconfirmed : int
+        Counterfactuals that were found but not confirmed by scoring again, and are left out for that reason.
     """
 
     user_id: str
@@ -148,6 +178,8 @@ class Explanation:
     support: np.ndarray
     usage: Usage
     model: ModelFacts
+    counterfactuals: tuple[Counterfactual | None, ...] = ()
+    unconfirmed: int = 0
 
     def __post_init__(self) -> None:
         gap = self.sum_gap

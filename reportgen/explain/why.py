@@ -13,8 +13,11 @@ from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import model_id
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ModelError
-from reportgen.explain.explanation import Explanation, ModelFacts, Past, Picks, Usage
+from reportgen.explain.counterfactual import BEHIND, Answer, Answers, Lists
+from reportgen.explain.counterfactual import counterfactuals as find_counterfactuals
+from reportgen.explain.explanation import Counterfactual, Explanation, ModelFacts, Past, Picks, Usage
 from reportgen.explain.privacy import Privacy, make_privacy
+from reportgen.explain.race import MAX_REMOVED
 
 #: The float32 bulk score may differ from the float64 sum by this much, relative to 1 + |score|.
 _BULK_TOLERANCE = 1e-4
@@ -28,6 +31,7 @@ def explain(
     n: int = 5,
     as_of: int | None = None,
     privacy: Privacy | None = None,
+    counterfactuals: bool = True,
 ) -> Explanation:
     """Explain the `n` best items of one user.
 
@@ -42,6 +46,8 @@ def explain(
         Reference time in microseconds since 1970 UTC; later events are not used. The newest event of `data` when None.
     privacy : Privacy, optional
         Fold the items that the catalogue marks as sensitive when None.
+    counterfactuals : bool
+        Look for the smallest sets of history items without which a product would leave the list.
 
     Raises
     ------
@@ -50,7 +56,7 @@ def explain(
     ModelError
         The model belongs to another catalogue.
     """
-    return explain_many(scorer, data, [user_id], n, as_of, privacy)[0]
+    return explain_many(scorer, data, [user_id], n, as_of, privacy, counterfactuals)[0]
 
 
 def explain_many(
@@ -60,6 +66,7 @@ def explain_many(
     n: int = 5,
     as_of: int | None = None,
     privacy: Privacy | None = None,
+    counterfactuals: bool = True,
 ) -> list[Explanation]:
     """As `explain`, for a batch of users in one go; pass some hundreds at a time."""
     data = scorer.check_data(data)
@@ -68,10 +75,19 @@ def explain_many(
     before = data if as_of is None else data.until(as_of)
     as_of = as_of if as_of is not None else int(data.timestamps.max(initial=0))
     events = gather_events(before, users, scorer.history_cap, privacy.excluded)
-    codes, bulk = scorer.recommend_codes(before, users, n, privacy.barred, privacy.excluded)
+    width = n + BEHIND if counterfactuals else n
+    wide, bulk = scorer.recommend_codes(before, users, width, privacy.barred, privacy.excluded)
+    codes = wide[:, :n]
     parts = scorer.contributions(events, codes)
-    _check_bulk(parts.score, bulk)
-    maker = _Maker(data, before, as_of, parts, privacy, Shelf.of(data), model_facts(scorer), scorer.popularity_)
+    _check_bulk(parts.score, bulk[:, :n])
+    answers: list[Answers] | None = None
+    if counterfactuals:
+        closed = ~scorer.candidate_ if privacy.barred is None else ~scorer.candidate_ | privacy.barred
+        lists = Lists(events, wide, n, closed, scorer.seen(before, users), privacy.hidden)
+        answers = find_counterfactuals(scorer, lists)
+    maker = _Maker(
+        data, before, as_of, parts, privacy, Shelf.of(data), model_facts(scorer), scorer.popularity_, answers
+    )
     usage = _usage(data, before, users, scorer.history_cap, events)
     bounds = np.searchsorted(parts.row, np.arange(users.size + 1))
     return [maker.one(b, users[b], codes[b], slice(bounds[b], bounds[b + 1]), usage[b]) for b in range(users.size)]
@@ -79,7 +95,7 @@ def explain_many(
 
 def model_facts(scorer: AttentionScorer) -> ModelFacts:
     """What a report says about the model."""
-    finite = np.isfinite(np.asarray(scorer.half_lives, dtype=np.float64))
+    finite = np.isfinite(np.asarray(scorer.half_lives_, dtype=np.float64))
     return ModelFacts(
         model_id(scorer),
         tuple(scorer.heads_),
@@ -90,7 +106,7 @@ def model_facts(scorer: AttentionScorer) -> ModelFacts:
         int(scorer.n_users_learnt_) if scorer.learnt_ else 0,
         int(scorer.min_support),
         int(scorer.history_cap),
-        tuple(float(h) for h in scorer.half_lives),
+        tuple(float(h) for h in scorer.half_lives_),
     )
 
 
@@ -139,6 +155,7 @@ class _Maker:
     shelf: Shelf
     facts: ModelFacts
     popularity: np.ndarray
+    answers: list[Answers] | None
 
     def one(self, row: int, user: int, codes: np.ndarray, mine: slice, usage: Usage) -> Explanation:
         """The explanation of one user of the batch: history newest first, items best first."""
@@ -156,7 +173,18 @@ class _Maker:
             parts.support[mine][order][:, best].T,
             usage,
             self.facts,
+            *self._counterfactuals(row, order, best),
         )
+
+    def _counterfactuals(
+        self, row: int, order: np.ndarray, best: np.ndarray
+    ) -> tuple[tuple[Counterfactual | None, ...], int]:
+        """In the order of the page: history newest first, items best first."""
+        if self.answers is None:
+            return (), 0
+        mine, place = self.answers[row], np.argsort(order)
+        each = tuple(_told(mine.each[k], place, rank) for rank, k in enumerate(best.tolist(), start=1))
+        return each, mine.unconfirmed
 
     def _past(self, mine: slice, order: np.ndarray) -> Past:
         item, event = self.parts.item[mine][order], self.parts.last_event[mine][order]
@@ -167,6 +195,14 @@ class _Maker:
     def _picks(self, item: np.ndarray) -> Picks:
         details = tuple(self.shelf.facts(i) for i in item)
         return Picks(self.data.item_ids[item], self.shelf.title[item], self.popularity[item], details)
+
+
+def _told(answer: Answer | None, place: np.ndarray, rank: int) -> Counterfactual | None:
+    if answer is None:
+        return None
+    after = rank if answer.rank_after is None else answer.rank_after
+    items = tuple(int(place[j]) for j in answer.items)
+    return Counterfactual(items, "proven" if answer.proven else "best found", rank, after, MAX_REMOVED)
 
 
 def _usage(data: Dataset, before: Dataset, users: np.ndarray, cap: int, events: Events) -> list[Usage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reportgen.config import Config, safe_url
 from reportgen.explain.explanation import Explanation
@@ -21,6 +22,9 @@ from reportgen.report.sentences import Teller
 from reportgen.report.words import Words, name, words
 from reportgen.text import clean
 from reportgen.version import VERSION
+
+if TYPE_CHECKING:  # measuring loads the whole scorer, telling does not
+    from reportgen.explain.fidelity import Trust
 
 _LINKS = ("change", "object", "switch_off", "non_personalised", "complaint")
 _COLUMN_TITLE = 40
@@ -50,6 +54,7 @@ def build_report(
     config: Config | None = None,
     reader: Reader | None = None,
     synthetic: bool = False,
+    trust: Trust | None = None,
 ) -> Report:
     """Tell an explanation in one language.
 
@@ -64,6 +69,8 @@ def build_report(
     reader : Reader, optional
     synthetic : bool
         Say on the page that the data are made up.
+    trust : Trust, optional
+        What was measured of the reasons of the run; the page says so where nothing was.
 
     Returns
     -------
@@ -74,14 +81,16 @@ def build_report(
     ConfigError
         Unknown locale.
     """
-    return _Builder(why, words(locale), config or Config(), reader or Reader(), synthetic).report(created)
+    return _Builder(why, words(locale), config or Config(), reader or Reader(), synthetic, trust).report(created)
 
 
 class _Builder:
     """The parts of one page; each method makes one of them."""
 
-    def __init__(self, why: Explanation, words: Words, config: Config, reader: Reader, synthetic: bool) -> None:
-        self.why, self.words, self.config, self.reader = why, words, config, reader
+    def __init__(
+        self, why: Explanation, words: Words, config: Config, reader: Reader, synthetic: bool, trust: Trust | None
+    ) -> None:
+        self.why, self.words, self.config, self.reader, self.trust = why, words, config, reader, trust
         self.synthetic = synthetic or config.report.synthetic
         self.feature_labels = _feature_labels(config, words.locale)
         self.figures: Figures = make_figures(why)
@@ -205,8 +214,23 @@ class _Builder:
         if idle:
             heads = [head_label(self.words, head, self.feature_labels, short=False) for head in idle]
             lines.append(say("method.unused_heads", heads=self.words.list(heads)))
-        lines += [say("method.limits"), say("method.check", gap=f"{self.why.sum_gap:.1g}"), say("method.fidelity")]
+        lines += [say("method.limits"), say("method.check", gap=f"{self.why.sum_gap:.1g}"), *self._trust()]
         return Section("method", say("method.heading"), tuple(lines))
+
+    def _trust(self) -> tuple[str, ...]:
+        say, trust = self.words.say, self.trust
+        if trust is None:
+            return (say("method.fidelity"),)
+        shares = {name: self._share(getattr(trust, name)) for name in ("lost", "lost_random", "strong", "weak")}
+        count = self.words.count
+        return (
+            say("trust.lost", trust.n_users, top=count(trust.top), **shares),
+            say("trust.stays", list=count(trust.n_list), **shares),
+        )
+
+    def _share(self, share: float) -> str:
+        # Negative evidence can bring a mean a little below nothing or above all.
+        return self.words.percent(min(max(round(100 * share), 0), 100))
 
     def _footer(self, digest: str) -> tuple[str, ...]:
         say, model = self.words.say, self.why.model

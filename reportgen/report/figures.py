@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from reportgen.report.document import Ledger
 
@@ -24,6 +28,8 @@ STEPS = 20
 _LIGHT = ("YlGnBu", 0.06, 0.92)
 _DARK = ("YlGnBu_r", 0.08, 0.72)
 _ACCENT = "#1f5a94"
+#: Stand-ins in a drawing for the page's own colours.
+_INKS = {"ink": "#1b1f24", "soft": "#59626b", "line": "#dcd8cd", "accent": _ACCENT}
 _WRAP = 10  # characters in a line of a column's name
 _FONTS = ["Open Sans", "Noto Sans", "WenQuanYi Micro Hei", "DejaVu Sans"]
 #: SVG ids are hashed with a salt: without a fixed one, two runs differ.
@@ -113,6 +119,67 @@ def plot_heatmap(ax: Axes, values: np.ndarray, columns: tuple[str, ...]) -> None
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Means with their standard errors, one per line, best first; ``marked`` is the line that stands out, -1 for none."""
+
+    title: str
+    labels: tuple[str, ...]
+    means: tuple[float, ...]
+    errors: tuple[float, ...]
+    marked: int = -1
+
+
+def draw_points(panels: Sequence[Points], measure: str) -> str:
+    """Panels of points with error bars, one below the other, as an ``svg`` element for a page.
+
+    Its colours are the page's own variables ``--ink``, ``--soft``, ``--line`` and ``--accent``, so that it follows the page
+    into the dark and onto paper.
+    """
+    style: Any = _STYLE | {"font.family": _fonts()}
+    with mpl.rc_context(style):
+        lines = [len(panel.labels) for panel in panels]
+        layout = ConstrainedLayoutEngine(hspace=0.16)
+        figure = Figure(figsize=(5.4, 0.9 * len(panels) + 0.27 * sum(lines)), layout=layout, facecolor="none")
+        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=lines)[:, 0]
+        for ax, panel in zip(axes, panels, strict=True):
+            plot_points(ax, panel, measure)
+        text = _bytes(figure, "svg", 144).decode("utf-8")
+    text = text[text.index("<svg") :]
+    for name, colour in _INKS.items():
+        text = text.replace(colour, f"var(--{name})")
+    return re.sub(r'(<svg[^>]*?) (?:height|width)="[^"]*"([^>]*?) (?:height|width)="[^"]*"', r"\1\2", text, count=1)
+
+
+def plot_points(ax: Axes, panel: Points, measure: str) -> None:
+    """A point and the whisker of two standard errors per line; from zero, so that lengths can be compared."""
+    place = np.arange(len(panel.labels))
+    for k, (mean, error) in enumerate(zip(panel.means, panel.errors, strict=True)):
+        colour = _INKS["accent"] if k == panel.marked else _INKS["ink"]
+        ax.errorbar(
+            mean,
+            k,
+            xerr=2.0 * error,
+            fmt="D" if k == panel.marked else "o",
+            color=colour,
+            markersize=5,
+            capsize=3,
+            linewidth=1.2,
+        )
+        ax.axhline(k, color=_INKS["line"], linewidth=0.6, zorder=0)
+    ax.set_yticks(place, panel.labels, fontsize=9, color=_INKS["ink"])
+    if panel.marked >= 0:
+        ax.get_yticklabels()[panel.marked].set_color(_INKS["accent"])
+    ax.set_ylim(len(panel.labels) - 0.4, -0.6)
+    ax.set_xlim(0, max([*(m + 2.0 * e for m, e in zip(panel.means, panel.errors, strict=True)), 1e-3]) * 1.06)
+    ax.set_title(f"{panel.title}: {measure}", loc="left", fontsize=9, color=_INKS["soft"])
+    ax.tick_params(axis="x", labelsize=8, length=3, color=_INKS["soft"], labelcolor=_INKS["soft"])
+    ax.tick_params(axis="y", length=0)
+    ax.patch.set_visible(False)
+    ax.spines[["top", "left", "right"]].set_visible(False)
+    ax.spines["bottom"].set_color(_INKS["soft"])
 
 
 def step_of(value: int, largest: int) -> int:

@@ -60,9 +60,28 @@ def _item(why: Explanation, k: int) -> dict[str, Any]:
         "base": float(why.base[k]),
         "heads": {name: float(value) for name, value in zip(why.model.heads, heads, strict=True)},
         "reasons": _reasons(why, k),
-        "counterfactual": None,
+        "counterfactual": _counterfactual(why, k),
         "support": int(why.picks.popularity[k]),
     }
+
+
+def _counterfactual(why: Explanation, k: int) -> dict[str, Any] | None:
+    """The removed items, strongest first. No items, and ``none_up_to``: no set of so many was found, or there is none."""
+    found = why.counterfactuals[k] if why.counterfactuals else None
+    if found is None:
+        return None
+    past = why.past
+    events = [
+        {"history_item_id": str(past.item_id[j]), "title": str(past.title[j]), "date": iso(past.date[j])}
+        for j in found.items
+    ]
+    told = {
+        "events": events,
+        "minimal": found.minimal,
+        "rank_before": found.rank_before,
+        "rank_after": found.rank_after,
+    }
+    return told if events else told | {"none_up_to": found.none_up_to}
 
 
 def _reasons(why: Explanation, k: int) -> list[dict[str, Any]]:

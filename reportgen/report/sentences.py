@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reportgen.explain.explanation import Explanation
+from reportgen.explain.explanation import Counterfactual, Explanation
 from reportgen.report.ledgers import Figures, head_label
 from reportgen.report.words import Words, name
 
@@ -129,14 +129,41 @@ class Teller:
         told = self._told(k)
         if not told:
             return ()
-        return tuple(note for note in (self._without(k, told[0]), self._support(k, told)) if note)
+        notes = (*self._changes(k, told[0]), self._support(k, told))
+        return tuple(note for note in notes if note)
 
-    def _without(self, k: int, j: int) -> str:
+    def _changes(self, k: int, j: int) -> tuple[str, ...]:
+        """What the score would be without the strongest item, and without which items the product would leave the list."""
+        found = self.why.counterfactuals[k] if self.why.counterfactuals else None
+        if found is None:
+            return (self._without(k, j),)
+        if not found.items:
+            key = "item.counterfactual_none" if found.minimal == "proven" else "item.counterfactual_not_found"
+            return self._without(k, j), self.words.say(key, found.none_up_to)
+        if found.items == (j,):  # both say "had it not counted": one sentence
+            return (self._without(k, j, off_the_list=True),)
+        return self._without(k, j), self._counterfactual(found)
+
+    def _without(self, k: int, j: int, off_the_list: bool = False) -> str:
         """Leave-one-out: exact, since the score is a sum."""
         total, points, places = self.figures.total[k], self.figures.points[k, j], self.figures.decimals
         before, after = (self.words.number(value / 10**places, places) for value in (total, total - points))
-        key = "item.without" if self.figures.shares[k].max() >= _WEAK else "item.without_weak"
-        return self.words.say(key, a=name(self.labels[j]), before=before, after=after)
+        given = {"a": name(self.labels[j]), "before": before, "after": after}
+        if off_the_list:
+            return self.words.say("item.counterfactual_score", len(self.why.scores), **given)
+        return self.words.say("item.without" if self._decides(k) else "item.without_weak", **given)
+
+    def _decides(self, k: int) -> bool:
+        """False where it may be said that no single item decides."""
+        found = self.why.counterfactuals[k] if self.why.counterfactuals else None
+        alone = found is not None and len(found.items) == 1
+        return alone or bool(self.figures.shares[k].max() >= _WEAK)
+
+    def _counterfactual(self, found: Counterfactual) -> str:
+        items = self.words.list([name(self.labels[j]) for j in found.items])
+        smallest = found.minimal == "proven" and len(found.items) > 1
+        key = "item.counterfactual_smallest" if smallest else "item.counterfactual"
+        return self.words.say(key, len(self.why.scores), items=items)
 
     def _support(self, k: int, told: list[int]) -> str:
         heads = self.why.model.heads

@@ -38,7 +38,7 @@ def only(events: Events, keep: np.ndarray) -> Events:
 
 def naive_score(scorer: AttentionScorer, events: Events, row: int, item: int) -> float:
     """The formula of the docstring, event by event, in plain Python over dense kernels."""
-    kernels = [scorer.kernel_.weights.toarray().astype(float)]
+    kernels = [kernel.weights.toarray().astype(float) for kernel in scorer.kernels_.values()]
     for block in scorer.blocks_:
         features = block.matrix.toarray().astype(float)
         kernels.append(features @ features.T)
@@ -47,7 +47,7 @@ def naive_score(scorer: AttentionScorer, events: Events, row: int, item: int) ->
         if events.item[e] == item:
             continue
         for head, kernel in enumerate(kernels):
-            for r, half_life in enumerate(scorer.half_lives):
+            for r, half_life in enumerate(scorer.half_lives_):
                 fading = 2.0 ** (-float(events.age[e]) / half_life)
                 total += float(events.value[e]) * scorer.theta_[head, r] * fading * kernel[events.item[e], item]
     return total

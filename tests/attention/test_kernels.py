@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, sparse
 
-from reportgen.attention import kernels
+from reportgen.attention import kernels, nnls
 from reportgen.attention.kernels import fit_together, user_item
 
 SEEDS = st.integers(0, 2**31)
@@ -52,7 +52,7 @@ def test_the_batch_solver_agrees_with_scipy(seed: int, l2: float) -> None:
     matrix, target = rng.random((3, 40, 6)), rng.normal(0.5, 1.0, (3, 40))
     cube = np.einsum("bnp,bnq->pbq", matrix, matrix).astype(np.float32)
     side = np.einsum("bnp,bn->bp", matrix, target).astype(np.float32)
-    found = kernels._solve_batch(cube, side, l2)
+    found = nnls._solve_batch(cube, side, l2)
     for b in range(3):
         augmented = np.vstack([matrix[b], np.sqrt(l2) * np.eye(6)])
         wanted = optimize.nnls(augmented, np.concatenate([target[b], np.zeros(6)]))[0]
@@ -82,8 +82,9 @@ def test_the_kernel_is_the_solution_of_its_problem(seed: int) -> None:
 def test_dense_and_sparse_ways_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = random_taken(9, 80, 20)
     dense = fit_together(taken, neighbours=7, min_support=2)
-    monkeypatch.setattr(kernels, "_DENSE_ITEMS", 0)
-    slow = fit_together(taken, neighbours=7, min_support=2)
+    pairs = kernels.count_pairs(taken, 2)
+    monkeypatch.setattr(nnls, "DENSE_ITEMS", 0)
+    slow = fit_together(taken, neighbours=7, min_support=2, pairs=pairs)
     assert dense.weights.nnz > 20
     assert np.allclose(dense.weights.toarray(), slow.weights.toarray(), atol=1e-6)
 
@@ -128,9 +129,7 @@ def test_the_solver_stands_much_likeness() -> None:
     base = rng.random((2000, 1)) < 0.3
     matrix = np.where(rng.random((2000, 101)) < 0.3, base, rng.random((2000, 101)) < 0.2).astype(float)
     gram = matrix.T @ matrix
-    found = kernels._solve_batch(
-        gram[:100, None, :100].astype(np.float32), gram[None, 100, :100].astype(np.float32), 30.0
-    )
+    found = nnls._solve_batch(gram[:100, None, :100].astype(np.float32), gram[None, 100, :100].astype(np.float32), 30.0)
     augmented = np.vstack([matrix[:, :100], np.sqrt(30.0) * np.eye(100)])
     wanted = optimize.nnls(augmented, np.concatenate([matrix[:, 100], np.zeros(100)]))[0]
     assert (wanted > 1e-6).sum() > 10

@@ -53,14 +53,20 @@ def test_an_odd_world_gives_finite_numbers(world: str, build_data: Data) -> None
     assert not np.isnan(scores).any()
     assert np.isfinite(scores[ids != ""]).all()
     assert set(ids.ravel()) <= {*data.item_ids, ""}
-    for learnt in (scorer.theta_, scorer.base_, scorer.kernel_.weights.data, *(b.matrix.data for b in scorer.blocks_)):
+    for learnt in (
+        scorer.theta_,
+        scorer.base_,
+        scorer.kernels_["together"].weights.data,
+        *(b.matrix.data for b in scorer.blocks_),
+    ):
         assert np.isfinite(learnt).all()
         assert (learnt >= 0).all()
 
 
 def test_a_constant_feature_is_no_head(build_data: Data) -> None:
-    assert AttentionScorer().fit(build_data(**WORLDS["constant features"])).heads_ == ("together",)
-    assert AttentionScorer().fit(build_data(**WORLDS["one user"])).heads_ == ("together", "category", "price")
+    assert AttentionScorer().fit(build_data(**WORLDS["constant features"])).heads_ == ("together", "next", "via")
+    heads = AttentionScorer().fit(build_data(**WORLDS["one user"])).heads_
+    assert heads == ("together", "next", "via", "category", "price")
 
 
 def test_an_item_that_nobody_bought_is_found_by_its_content(build_data: Data) -> None:

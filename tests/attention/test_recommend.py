@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from reportgen.attention.examples import held_out_items
 from reportgen.attention.history import decay, drop_events, gather_events, holdout_mask, looking_takes, seen_items
-from reportgen.attention.learning import held_out_items
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import model_id
 from reportgen.attention.top import best_columns
@@ -220,12 +220,13 @@ def test_held_out_events_never_reach_the_kernels_that_learning_uses(
     def learning_sees(data: Dataset) -> list[np.ndarray]:
         caught: list[np.ndarray] = []
 
-        def catch(train: Dataset, _: object, seen: Any, heads: Any, popularity: np.ndarray, *_more: object) -> None:
-            kernel = heads.kernel
-            caught.extend([train.items, seen.toarray(), kernel.weights.toarray(), kernel.support.toarray(), popularity])
+        def catch(train: Dataset, _: object, seen: Any, fitted: Any, *_more: object) -> None:
+            caught.extend([train.items, seen.toarray(), fitted.popularity])
+            for kernel in fitted.heads.kernels.values():
+                caught.extend([kernel.weights.toarray(), kernel.support.toarray()])
             raise StopIteration
 
-        monkeypatch.setattr("reportgen.attention.scorer.make_examples", catch)
+        monkeypatch.setattr("reportgen.attention.scorer.learn", catch)
         with pytest.raises(StopIteration):
             AttentionScorer().fit(data)
         monkeypatch.undo()
@@ -233,7 +234,7 @@ def test_held_out_events_never_reach_the_kernels_that_learning_uses(
 
     for one, two in zip(learning_sees(shop_data), learning_sees(other), strict=True):
         assert np.array_equal(one, two)
-    weights = [AttentionScorer().fit(data).kernel_.weights for data in (shop_data, other)]
+    weights = [AttentionScorer().fit(data).kernels_["together"].weights for data in (shop_data, other)]
     assert abs(weights[0] - weights[1]).max() > 0  # control: the final kernels do see them
 
 

@@ -65,12 +65,12 @@ def test_a_loaded_model_can_be_saved_over_itself(folder: Path, data: Dataset) ->
 
 def test_a_model_in_use_does_not_change_when_another_is_saved_in_its_place(folder: Path, data: Dataset) -> None:
     loaded = load_model(folder)
-    before = [array.copy() for array in (loaded.base_, loaded.kernel_.weights.data)]
+    before = [array.copy() for array in (loaded.base_, loaded.kernels_["together"].weights.data)]
     other = AttentionScorer(min_support=2, l2=500.0).fit(data)
     other.base_ = other.base_ + 1.0
     save_model(other, folder)
     assert np.array_equal(before[0], loaded.base_)
-    assert np.array_equal(before[1], loaded.kernel_.weights.data)
+    assert np.array_equal(before[1], loaded.kernels_["together"].weights.data)
     assert not np.array_equal(before[0], load_model(folder).base_)  # control
 
 
@@ -128,22 +128,22 @@ def put(place: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
 
 BROKEN: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray], str]] = {
     "NaN": ("theta_", put(4, np.nan), r"theta_\.npy: entry 4 is nan, not a finite number"),
-    "infinity": ("together.data", put(2, np.inf), r"together\.data\.npy: entry 2 is inf"),
+    "infinity": ("together.weights.data", put(2, np.inf), r"together\.weights\.data\.npy: entry 2 is inf"),
     "NaN in features": ("block0.data", put(0, np.nan), r"block0\.data\.npy: entry 0 is nan"),
     "wrong dtype": ("base_", lambda a: a.astype(np.float32), "float32 where f8 is needed"),
     "whole numbers": ("theta_", lambda a: a.astype(np.int64), "int64 where f8 is needed"),
-    "fractions as indices": ("together.indices", lambda a: a.astype(np.float64), "float64 where i is needed"),
+    "fractions as indices": ("together.weights.indices", lambda a: a.astype(np.float64), "float64 where i is needed"),
     "text": ("popularity_", lambda a: a.astype("U8"), "where i8 is needed"),
     "too long": ("base_", lambda a: np.append(a, 1.0), r"base_\.npy has shape \(10,\), the model needs \(9,\)"),
     "turned": ("theta_", lambda a: a.T.copy(), r"theta_\.npy has shape"),
     "negative head weight": ("theta_", put(0, -1.0), "must not be negative"),
-    "index beyond the matrix": ("together.indices", put(0, 99), "do not form a matrix"),
-    "index below the matrix": ("together.indices", put(0, -1), "do not form a matrix"),
-    "row pointer that falls": ("together.indptr", put(1, 10**6), "do not form a matrix"),
-    "row pointer too short": ("support.indptr", lambda a: a[:-1], "do not form a matrix"),
-    "table for a list": ("together.data", lambda a: a.reshape(1, -1), "do not form a matrix"),
+    "index beyond the matrix": ("together.weights.indices", put(0, 99), "do not form a matrix"),
+    "index below the matrix": ("together.weights.indices", put(0, -1), "do not form a matrix"),
+    "row pointer that falls": ("together.weights.indptr", put(1, 10**6), "do not form a matrix"),
+    "row pointer too short": ("together.support.indptr", lambda a: a[:-1], "do not form a matrix"),
+    "table for a list": ("together.weights.data", lambda a: a.reshape(1, -1), "do not form a matrix"),
     "another number": ("base_", put(0, 0.125), "not those that were saved"),
-    "another support": ("support.data", put(0, 77), "not those that were saved"),
+    "another support": ("together.support.data", put(0, 77), "not those that were saved"),
     "swapped byte order": ("base_", lambda a: a.astype(">f8"), "not those that were saved"),
 }
 
@@ -184,7 +184,7 @@ def test_a_truncated_file_is_refused(keep: int, folder: Path) -> None:
         load_model(folder)
 
 
-@pytest.mark.parametrize("name", ["theta_", "support.data", "block0.indptr"])
+@pytest.mark.parametrize("name", ["theta_", "together.support.data", "block0.indptr"])
 def test_a_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / f"{name}.npy").unlink()
     with pytest.raises(ModelError, match="is missing; fit the model again"):
@@ -224,7 +224,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another version": (lambda m: m.update(format="reportgen.model/0"), f"not of the format {FORMAT}"),
     "unknown parameter": (lambda m: m["parameters"].update(evil=1), "parameters must be exactly"),
     "parameter gone": (lambda m: m["parameters"].pop("l2"), "parameters must be exactly"),
-    "parameters are a list": (lambda m: m.update(parameters=list(m["parameters"])), "parameters must be exactly"),
+    "parameters are a list": (lambda m: m.update(parameters=list(m["parameters"])), "lacks entries or holds"),
     "a parameter is text": (lambda m: m["parameters"].update(l2="30"), "parameter l2 is not a number"),
     "half-lives are words": (lambda m: m["parameters"].update(half_lives=["soon"]), "features or half_lives"),
     "features are a number": (lambda m: m["parameters"].update(features=3), "features or half_lives"),

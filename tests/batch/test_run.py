@@ -181,7 +181,7 @@ def test_progress_and_seconds_come_from_outside(
     run = build_run(settings, data, scorer, lambda *now: seen.append(now), clock=lambda: float(next(ticks)))
     assert seen == [(done, 5, 0) for done in range(6)]
     assert run.seconds["report"] == 5.0
-    assert list(run.seconds) == ["explain", "report", "write", "finish"]
+    assert list(run.seconds) == ["trust", "explain", "report", "write", "finish"]
 
 
 # --- who

@@ -123,9 +123,11 @@ def test_before_everything_there_is_no_reason(data: Dataset, scorer: AttentionSc
 def test_a_user_without_events_gets_what_is_popular(build_data: Data) -> None:
     baskets: dict[str, Any] = {f"u{k}": [["A"], ["B"]] if k < 9 else [["B"]] for k in range(12)}
     data = build_data(baskets, ["A", "B", "C"], users=[*baskets, "new"])
-    why = explain(AttentionScorer().fit(data), data, "new", n=9)
+    scorer = AttentionScorer().fit(data)
+    why = explain(scorer, data, "new", n=9)
     assert why.picks.item_id.tolist() == ["B", "A", "C"]
-    assert why.contributions.shape == (3, 0, 1)
+    assert why.contributions.shape == (3, 0, len(scorer.heads_))
+    assert why.counterfactuals == (None, None, None)
 
 
 def test_a_return_is_negative_and_has_no_weight(build_data: Data, random_model: Model) -> None:

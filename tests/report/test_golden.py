@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from crafted import craft
 
 from reportgen import __version__
 from reportgen.config import Config
+from reportgen.explain.explanation import Counterfactual
 from reportgen.report.build import Reader, build_report
 from reportgen.report.html import render_html
 
@@ -35,6 +37,13 @@ def page(locale: str = "en") -> str:
         picks=["Drawer divider", "Lid"],
         details=[{"category": "Kitchen", "brand": "Aro", "price": 12.5, "currency": "EUR", "sponsored": True}, {}],
         capped=2,
+    )
+    why = replace(
+        why,
+        counterfactuals=(
+            Counterfactual((0,), "proven", 1, 4, 5),
+            Counterfactual((0, 2), "proven", 2, 3, 5),
+        ),
     )
     links = {"change": "https://shop.test/data?a=1&b=2", "complaint": "mailto:help@shop.test"}
     config = Config.from_dict({"operator": {"name": "Shop & Sons", "contact": "help@shop.test", "links": links}})

@@ -14,8 +14,8 @@ from reportgen.report.words import END_ISOLATE, ISOLATE, LOCALES, message_keys, 
 GAP = re.compile(r"\{(\w*)\}")
 #: Keys that code puts together, as patterns over what it is put together from.
 BUILT = (
-    r"because\.(together|category|brand|price|tags|title)(_one)?", r"because\.other",
-    r"head(_short)?\.(together|category|brand|price|tags|title)", r"head\.other",
+    r"because\.(together|next|via|again|category|brand|price|tags|title)(_one)?", r"because\.other",
+    r"head(_short)?\.(together|next|via|again|category|brand|price|tags|title)", r"head\.other",
     r"reason\.(purchase|view|cart|rating|mixed)\.(one|two)",
     r"event\.(purchase|view|cart|return|rating|hide|other)", r"ledger\.(others|folded)",
     r"choices\.(change|object|switch_off|non_personalised|complaint|responsible|contact|address)",
