@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from reportgen.attention.features import FeatureBlock
+from reportgen.attention.history import Events
 from reportgen.attention.kernels import Kernel
 
 #: Items scored in one go by a content head.
@@ -37,8 +38,32 @@ class Heads:
     def scores(self, head: int, rows: sparse.csr_matrix) -> np.ndarray:
         """One head for weighted histories (B, I): float32 (B, I). No item speaks for itself, but for `again`."""
         if head < len(self.kernels):
-            return np.asarray((rows @ self._weights[head]).toarray())
-        block = head - len(self.kernels)
+            return np.asarray((rows @ list(self.kernels.values())[head].weights).toarray())
+        return self._content(head - len(self.kernels), rows)
+
+    def total(self, events: Events, weight: np.ndarray) -> np.ndarray:
+        """All heads at once for a batch of histories: float32 (B, I).
+
+        Parameters
+        ----------
+        events : Events
+        weight : ndarray of float32, shape (E, F)
+            How much each event counts for each head.
+        """
+        width, kernels = self.n_items, len(self.kernels)
+        # The histories side by side, times the kernels one above the other: one product instead of one per kernel.
+        column = events.item[:, None] + (np.arange(kernels) * width)[None, :]
+        place, shape = (np.repeat(events.row, kernels), column.ravel()), (events.n_users, kernels * width)
+        side = sparse.csr_matrix((weight[:, :kernels].ravel(), place), shape=shape)
+        side.eliminate_zeros()
+        scores = np.asarray((side @ self._stacked).toarray())
+        for head in range(kernels, weight.shape[1]):
+            if weight[:, head].any():
+                rows = sparse.csr_matrix((weight[:, head], (events.row, events.item)), shape=(events.n_users, width))
+                scores += self._content(head - kernels, rows)
+        return scores
+
+    def _content(self, block: int, rows: sparse.csr_matrix) -> np.ndarray:
         profile = np.ascontiguousarray((rows @ self.blocks[block].matrix).toarray().T)
         scores = np.empty(rows.shape, dtype=np.float32)
         for at, part in enumerate(self._slices[block]):
@@ -49,8 +74,16 @@ class Heads:
         return scores
 
     @cached_property
-    def _weights(self) -> list[sparse.csr_matrix]:
-        return [kernel.weights for kernel in self.kernels.values()]
+    def _stacked(self) -> sparse.csr_matrix:
+        return sparse.csr_matrix(sparse.vstack([kernel.weights for kernel in self.kernels.values()]))
+
+    @cached_property
+    def _places(self) -> list[sparse.csr_matrix]:
+        """For each kernel where an entry lies in its arrays, counted from 1: one look-up finds weight and support."""
+        return [
+            sparse.csr_matrix((np.arange(1, k.weights.nnz + 1), k.weights.indices, k.weights.indptr), k.weights.shape)
+            for k in self.kernels.values()
+        ]
 
     @cached_property
     def _slices(self) -> list[list[sparse.csr_matrix]]:
@@ -72,8 +105,11 @@ class Heads:
             return strength, support
         j, i = history[pair], candidate[pair]
         for head, kernel in enumerate(self.kernels.values()):
-            strength[pair, head] = np.asarray(kernel.weights[j, i]).ravel()
-            support[pair] = np.maximum(support[pair], np.asarray(kernel.support[j, i]).ravel())
+            place = np.asarray(self._places[head][j, i]).ravel()
+            there = np.flatnonzero(place)
+            at, place = pair[there], place[there] - 1
+            strength[at, head] = kernel.weights.data[place]
+            support[at] = np.maximum(support[at], kernel.support.data[place])
         other = (j != i).astype(np.float64)
         for head, block in enumerate(self.blocks, start=len(self.kernels)):
             strength[pair, head] = row_products(block.matrix, j, i) * other
@@ -85,11 +121,13 @@ def row_products(matrix: sparse.csr_matrix, left: np.ndarray, right: np.ndarray)
 
     A block with few columns is looked up dense, which is several times faster than slicing sparse rows.
     """
-    if matrix.shape[1] * np.unique(left).size <= 4_000_000:
-        rows, place = np.unique(left, return_inverse=True)
+    rows = np.flatnonzero(np.bincount(left, minlength=matrix.shape[0]))
+    if matrix.shape[1] * rows.size <= 8_000_000:
+        place = np.zeros(matrix.shape[0], dtype=np.int64)
+        place[rows] = np.arange(rows.size)
         dense = np.asarray(matrix[rows].toarray(), dtype=np.float64)
         mine = matrix[right]
         at = np.repeat(np.arange(right.size), np.diff(mine.indptr))
-        return np.bincount(at, mine.data * dense[place[at], mine.indices], minlength=right.size)
+        return np.bincount(at, mine.data * dense[place[left[at]], mine.indices], minlength=right.size)
     product = matrix[left].astype(np.float64).multiply(matrix[right].astype(np.float64)).sum(axis=1)
     return np.asarray(product, dtype=np.float64).ravel()

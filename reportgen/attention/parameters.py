@@ -1,13 +1,34 @@
-"""What the parameters of a scorer may be."""
+"""What the parameters of a scorer may be, and how many threads learn from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from reportgen.errors import ConfigError
 
 _AT_LEAST = {"neighbours": 1, "l2": 0, "min_support": 0, "history_cap": 1, "max_users": 1, "n_negatives": 1}
+
+
+_Do = TypeVar("_Do", bound=Callable[..., Any])
+
+
+def one_thread(do: _Do) -> _Do:
+    """Run a method with one thread of linear algebra.
+
+    Its matrices are small: more threads only wait for each other, and where other work shares the machine for long. And
+    a sum that is split among threads may differ in the last bit, so that two machines would not learn the same model.
+    """
+
+    @wraps(do)
+    def alone(*given: Any, **named: Any) -> Any:
+        with threadpool_limits(limits=1):
+            return do(*given, **named)
+
+    return alone  # type: ignore[return-value]
 
 
 def check_parameters(given: Mapping[str, Any]) -> None:

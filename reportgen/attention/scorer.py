@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from reportgen.attention.contributions import Contributions, contribute
-from reportgen.attention.examples import ExampleSettings, held_out_items, weighted_rows
+from reportgen.attention.examples import ExampleSettings, held_out_items
 from reportgen.attention.features import encode_features
 from reportgen.attention.fitting import Fitted, KernelSettings, fit_heads
 from reportgen.attention.heads import Heads
@@ -25,7 +25,7 @@ from reportgen.attention.history import (
     strong_mask,
 )
 from reportgen.attention.learning import learn
-from reportgen.attention.parameters import check_parameters
+from reportgen.attention.parameters import check_parameters, one_thread
 from reportgen.attention.top import best_columns
 from reportgen.data.dataset import Dataset
 from reportgen.errors import InputError, ModelError
@@ -117,6 +117,7 @@ class AttentionScorer(BaseEstimator):
 
     # -- learning ------------------------------------------------------------------------------------------------
 
+    @one_thread
     def fit(self, data: Dataset, y: None = None) -> AttentionScorer:  # noqa: ARG002
         """Learn kernels and head weights.
 
@@ -179,12 +180,7 @@ class AttentionScorer(BaseEstimator):
     def score_events(self, events: Events) -> np.ndarray:
         """Scores of all items for a batch of histories: float32, shape (B, I)."""
         check_is_fitted(self)
-        weights, heads = self._weights(events).astype(np.float32), self.heads()
-        scores = np.repeat(self.base_[None, :].astype(np.float32), events.n_users, axis=0)
-        for head in range(len(self.heads_)):
-            if self.theta_[head].any():
-                scores += heads.scores(head, weighted_rows(events, weights[:, head], self.base_.size))
-        return scores
+        return self.heads().total(events, self._weights(events).astype(np.float32)) + self.base_.astype(np.float32)
 
     def seen(self, data: Dataset, users: np.ndarray) -> sparse.csr_matrix:
         """Items that are not recommended again because the user took, returned or hid them: int8, shape (B, I).
