@@ -25,6 +25,7 @@ from reportgen.attention.history import (
     strong_mask,
 )
 from reportgen.attention.learning import learn
+from reportgen.attention.lookup import find_codes
 from reportgen.attention.parameters import check_parameters, one_thread
 from reportgen.attention.top import best_columns
 from reportgen.data.dataset import Dataset
@@ -100,7 +101,7 @@ class AttentionScorer(BaseEstimator):
         min_support: int = 5,
         repeat: bool = False,
         history_cap: int = 200,
-        max_users: int = 1000,
+        max_users: int = 2000,
         n_negatives: int = 400,
         random_state: int = 0,
     ) -> None:
@@ -285,12 +286,4 @@ class AttentionScorer(BaseEstimator):
     @staticmethod
     def user_codes(data: Dataset, user_ids: Iterable[str]) -> np.ndarray:
         """Positions of users in `data`; an unknown one is an error that names it."""
-        wanted = np.array([user_ids] if isinstance(user_ids, str) else list(user_ids), dtype=object)
-        if odd := [user for user in wanted if not isinstance(user, str)]:
-            raise InputError(f"user {odd[0]!r} is not text; ids are text and compared exactly")
-        place = np.searchsorted(data.user_ids, wanted)
-        bounded = np.minimum(place, max(data.user_ids.size - 1, 0))
-        known = data.user_ids[bounded] == wanted if data.user_ids.size else np.zeros(wanted.size, dtype=bool)
-        if not known.all():
-            raise InputError(f"unknown user {str(wanted[~known][0])!r}; ids are text and compared exactly")
-        return place.astype(np.int64)
+        return find_codes(data.user_ids, user_ids, "user")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from reportgen.attention.contributions import Contributions
 from reportgen.attention.history import Events, gather_events
+from reportgen.attention.lookup import best_of, candidate_codes
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import model_id
 from reportgen.data.dataset import Dataset
@@ -67,21 +68,31 @@ def explain_many(
     as_of: int | None = None,
     privacy: Privacy | None = None,
     counterfactuals: bool = True,
+    candidates: Sequence[Iterable[str]] | None = None,
 ) -> list[Explanation]:
-    """As `explain`, for a batch of users in one go; pass some hundreds at a time."""
+    """As `explain`, for a batch of users in one go; pass some hundreds at a time.
+
+    With `candidates`, one list of item ids per user, only these are scored and the best of them explained; there are
+    no counterfactuals then, since what would have taken a place is not known.
+    """
     data = scorer.check_data(data)
     users = scorer.user_codes(data, user_ids)
     privacy = privacy or make_privacy(data)
     before = data if as_of is None else data.until(as_of)
     as_of = as_of if as_of is not None else int(data.timestamps.max(initial=0))
     events = gather_events(before, users, scorer.history_cap, privacy.excluded)
-    width = n + BEHIND if counterfactuals else n
-    wide, bulk = scorer.recommend_codes(before, users, width, privacy.barred, privacy.excluded)
-    codes = wide[:, :n]
-    parts = scorer.contributions(events, codes)
-    _check_bulk(parts.score, bulk[:, :n])
     answers: list[Answers] | None = None
-    if counterfactuals:
+    if candidates is not None:
+        given = candidate_codes(scorer.item_ids_, candidates, privacy.barred)
+        codes = best_of(given, scorer.contributions(events, given).score, n)
+        parts = scorer.contributions(events, codes)
+    else:
+        width = n + BEHIND if counterfactuals else n
+        wide, bulk = scorer.recommend_codes(before, users, width, privacy.barred, privacy.excluded)
+        codes = wide[:, :n]
+        parts = scorer.contributions(events, codes)
+        _check_bulk(parts.score, bulk[:, :n])
+    if counterfactuals and candidates is None:
         closed = ~scorer.candidate_ if privacy.barred is None else ~scorer.candidate_ | privacy.barred
         lists = Lists(events, wide, n, closed, scorer.seen(before, users), privacy.hidden)
         answers = find_counterfactuals(scorer, lists)

@@ -178,3 +178,17 @@ def test_nobody_asked_nothing_told(data: Dataset, scorer: AttentionScorer) -> No
     assert explain_many(scorer, data, []) == []
     with pytest.raises(InputError, match="unknown user 'nobody'"):
         explain(scorer, data, "nobody")
+
+
+def test_given_candidates_alone_are_scored(scorer: AttentionScorer, data: Dataset) -> None:
+    user = str(data.user_ids[0])
+    ids = [str(item) for item in data.item_ids[[3, 1, 4, 1]]]
+    (why,) = explain_many(scorer, data, [user], n=2, candidates=[ids])
+    assert set(why.picks.item_id) <= set(ids)
+    assert len(why.scores) == 2
+    assert why.scores[0] >= why.scores[1]
+    (every,) = explain_many(scorer, data, [user], n=data.item_ids.size, candidates=[data.item_ids])
+    best = [item for item in every.picks.item_id if item in ids]
+    assert list(why.picks.item_id) == best[:2]
+    with pytest.raises(InputError, match="unknown item 'nothing'"):
+        explain_many(scorer, data, [user], candidates=[["nothing"]])
