@@ -33,7 +33,7 @@ class Lists:
     Attributes
     ----------
     taken : ndarray of float32, shape (U, T, P)
-        Columns ``head * R + half_life``; the last one is the popularity feature ``log(1 + n_i)``.
+        Columns ``head * R + half_life``; the last two are the features that are the same for every user.
     there : ndarray of bool, shape (U, T)
         False where the place is empty.
     other : ndarray of float32, shape (U, M, P)
@@ -90,7 +90,7 @@ def make_lists(
     targets: list[np.ndarray],
     seen: sparse.csr_matrix,
     heads: Heads,
-    popularity: np.ndarray,
+    base: np.ndarray,
     settings: ExampleSettings,
     rng: np.random.Generator,
     theta: np.ndarray | None = None,
@@ -108,29 +108,29 @@ def make_lists(
         Items that may not stand for "not taken".
     heads : Heads
         Fitted on `train`.
-    popularity : ndarray of int64, shape (I,)
-        Users per item in `train`.
+    base : ndarray of float64, shape (2, I)
+        Popularity in `train`, over all time and lately, as `log(1 + n)`.
     settings : ExampleSettings
     rng : Generator
     theta : ndarray of float64, shape (P,), optional
         With it half of the others are the hardest ones, those that rank highest; without it half are popular ones.
     """
-    width = len(heads.names) * len(settings.half_lives) + 1
+    width = len(heads.names) * len(settings.half_lives) + len(base)
     shape = (users.size, min(_POSITIVES, max((targets[u].size for u in users), default=0)))
     taken, there = np.zeros((*shape, width), dtype=np.float32), np.zeros(shape, dtype=bool)
     other = np.zeros((users.size, settings.n_negatives, width), dtype=np.float32)
     weight = np.zeros((users.size, settings.n_negatives))
-    chunk = max(1, min(_CHUNK, _CELLS // (width * popularity.size)))
+    chunk = max(1, min(_CHUNK, _CELLS // (width * base.shape[1])))
     for at in range(0, users.size, chunk):
         batch = users[at : at + chunk]
-        features = _features(train, batch, heads, popularity, settings)
+        features = _features(train, batch, heads, base, settings)
         for row, user in enumerate(batch):
             mine = features[:, row]
             goal = targets[user] if targets[user].size <= shape[1] else rng.choice(targets[user], shape[1], False)
-            free = np.ones(popularity.size, dtype=bool)
+            free = np.ones(base.shape[1], dtype=bool)
             free[seen.indices[seen.indptr[user] : seen.indptr[user + 1]]] = False
             free[targets[user]] = False
-            hardness = np.log1p(popularity) if theta is None else theta @ mine
+            hardness = base[0] if theta is None else theta @ mine
             chosen, counts = _others(np.flatnonzero(free), hardness, settings.n_negatives, theta is None, rng)
             taken[at + row, : goal.size], there[at + row, : goal.size] = mine[:, goal].T, True
             other[at + row, : chosen.size], weight[at + row, : chosen.size] = mine[:, chosen].T, counts
@@ -156,15 +156,15 @@ def _others(
 
 
 def _features(
-    train: Dataset, batch: np.ndarray, heads: Heads, popularity: np.ndarray, settings: ExampleSettings
+    train: Dataset, batch: np.ndarray, heads: Heads, base: np.ndarray, settings: ExampleSettings
 ) -> np.ndarray:
-    """Features of all items for a batch of users: float32, shape (F * R + 1, B, I)."""
+    """Features of all items for a batch of users: float32, shape (F * R + 2, B, I)."""
     events = gather_events(train, batch, settings.history_cap)
     fading = decay(events.age, settings.half_lives) * events.value[:, None]
-    rows = [weighted_rows(events, fading[:, r], popularity.size) for r in range(len(settings.half_lives))]
-    out = np.empty((len(heads.names) * len(rows) + 1, batch.size, popularity.size), dtype=np.float32)
+    rows = [weighted_rows(events, fading[:, r], base.shape[1]) for r in range(len(settings.half_lives))]
+    out = np.empty((len(heads.names) * len(rows) + len(base), batch.size, base.shape[1]), dtype=np.float32)
     for head in range(len(heads.names)):
         for r, row in enumerate(rows):
             out[head * len(rows) + r] = heads.scores(head, row)
-    out[-1] = np.log1p(popularity)[None, :]
+    out[-len(base) :] = base[:, None, :]
     return out

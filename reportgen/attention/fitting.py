@@ -24,6 +24,7 @@ class KernelSettings:
     l2: float
     min_support: int
     repeat: bool
+    lately: float
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,21 @@ class Fitted:
     heads : Heads
     popularity : ndarray of int64, shape (I,)
         Users who took the item.
+    lately : ndarray of float64, shape (I,)
+        How often the item was taken, half as much for each `KernelSettings.lately` days before the newest event.
     n_users : int
         Users who took anything.
     """
 
     heads: Heads
     popularity: np.ndarray
+    lately: np.ndarray
     n_users: int
+
+    @property
+    def base(self) -> np.ndarray:
+        """The features that are the same for every user: float64, shape (2, I)."""
+        return np.asarray(np.log1p(np.stack([self.popularity, self.lately])), dtype=np.float64)
 
 
 def fit_heads(
@@ -67,6 +76,7 @@ def fit_heads(
     taken = user_item(user, item, data.values[strong], (data.user_ids.size, data.item_ids.size))
     pairs = count_pairs(taken, settings.min_support)
     popularity = np.asarray(taken.getnnz(axis=0)).astype(np.int64)
+    lately = _lately(data, strong, settings.lately)
     orders, owner = order_item(user, data.orders[strong], item, data.item_ids.size)
     kernels = {
         TOGETHER: fit_together(taken, settings.neighbours, settings.l2, settings.min_support, pairs),
@@ -74,11 +84,17 @@ def fit_heads(
     }
     if hide is not None:
         kernels = {name: _without_columns(kernel, hide) for name, kernel in kernels.items()}
-        popularity = np.where(hide, 0, popularity)
+        popularity, lately = np.where(hide, 0, popularity), np.where(hide, 0.0, lately)
     kernels[VIA] = fit_via(kernels[TOGETHER].weights, blocks, popularity, settings.neighbours)
     if settings.repeat:
         kernels[AGAIN] = fit_again(orders, owner, settings.min_support)
-    return Fitted(Heads(kernels, blocks), popularity, int((np.diff(taken.indptr) > 0).sum()))
+    return Fitted(Heads(kernels, blocks), popularity, lately, int((np.diff(taken.indptr) > 0).sum()))
+
+
+def _lately(data: Dataset, strong: np.ndarray, half_life: float) -> np.ndarray:
+    when = data.timestamps[strong]
+    days = (when.max(initial=0) - when) / 86_400e6
+    return np.bincount(data.items[strong], np.exp2(-days / half_life), minlength=data.item_ids.size)
 
 
 def _without_columns(kernel: Kernel, hide: np.ndarray) -> Kernel:

@@ -10,7 +10,7 @@ from scipy import sparse
 from reportgen.attention.nnls import DENSE_ITEMS, solve_all, strongest_partners
 
 #: Items whose co-occurrence is counted in one go; bounds the memory of the unpruned product.
-_BLOCK = 2_048
+BLOCK = 2_048
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,26 @@ def count_pairs(taken: sparse.csr_matrix, min_support: int) -> Pairs:
     """Count, block by block of items, who took two items."""
     one = sparse.csr_matrix((np.ones_like(taken.data), taken.indices, taken.indptr), shape=taken.shape)
     weighted = _weighted(taken)
-    counts = [_count_block(one, weighted, at, min_support) for at in range(0, max(taken.shape[1], 1), _BLOCK)]
+    turned = (sparse.csr_matrix(one.T), sparse.csr_matrix(weighted.T))
+    counts = [
+        _count_block(one, weighted, (turned[0][at : at + BLOCK], turned[1][at : at + BLOCK]), at, min_support)
+        for at in range(0, max(taken.shape[1], 1), BLOCK)
+    ]
     support, gram = (sparse.csr_matrix(sparse.vstack(part)) for part in zip(*counts, strict=True))
     diagonal = np.asarray(weighted.multiply(weighted).sum(axis=0)).ravel()
     return Pairs(support, sparse.csr_matrix(gram + sparse.diags(diagonal), dtype=np.float32))
 
 
 def _count_block(
-    one: sparse.csr_matrix, weighted: sparse.csr_matrix, at: int, min_support: int
+    one: sparse.csr_matrix,
+    weighted: sparse.csr_matrix,
+    block: tuple[sparse.csr_matrix, sparse.csr_matrix],
+    at: int,
+    min_support: int,
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Rows ``at .. at + _BLOCK`` of both counts. The two products have one pattern, so one mask prunes both."""
-    counts = sparse.csr_matrix(one[:, at : at + _BLOCK].T.tocsr() @ one)
-    gram = sparse.csr_matrix(weighted[:, at : at + _BLOCK].T.tocsr() @ weighted)
+    """Rows ``at .. at + BLOCK`` of both counts. The two products have one pattern, so one mask prunes both."""
+    counts = sparse.csr_matrix(block[0] @ one)
+    gram = sparse.csr_matrix(block[1] @ weighted)
     counts.sort_indices()
     gram.sort_indices()
     row = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))

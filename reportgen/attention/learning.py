@@ -25,7 +25,8 @@ class Learnt:
     Attributes
     ----------
     theta : ndarray of float64, shape (F, R)
-    theta_pop : float
+    theta_base : ndarray of float64, shape (2,)
+        For popularity over all time and lately.
     half_lives : tuple of float, length R
     learnt : bool
         False where `theta` is the even start.
@@ -37,7 +38,7 @@ class Learnt:
     """
 
     theta: np.ndarray
-    theta_pop: float
+    theta_base: np.ndarray
     half_lives: tuple[float, ...]
     learnt: bool
     n_users: int
@@ -71,7 +72,7 @@ def learn(
     shape = (len(fitted.heads.names), len(choices[0]))
     if users.size < _MIN_USERS:
         return _unlearnt(shape, choices[0], users.size)
-    given = (seen, fitted.heads, fitted.popularity, settings, rng)
+    given = (seen, fitted.heads, fitted.base, settings, rng)
     few = users if users.size <= _START_USERS else np.sort(rng.choice(users, _START_USERS, replace=False))
     rough = make_lists(train, few, targets, *given)
     start = fit_bpr(rough, _even(len(fitted.heads.names), len(settings.half_lives))).theta
@@ -80,26 +81,24 @@ def learn(
     best = max((_judge(lists, halves, settings, choice, shape[0]) for choice in choices), key=lambda found: found[0])
     ndcg, chosen, choice = best
     theta = _train(lists.of(np.arange(users.size), _columns(settings, choice, shape[0])), shape[0], len(choice))[chosen]
-    return Learnt(
-        theta[:-1].reshape(shape[0], -1), float(theta[-1]), choice, chosen != "start", users.size, chosen, ndcg
-    )
+    return Learnt(theta[:-2].reshape(shape[0], -1), theta[-2:], choice, chosen != "start", users.size, chosen, ndcg)
 
 
 def _unlearnt(shape: tuple[int, int], half_lives: tuple[float, ...], n_users: int) -> Learnt:
     even = _even(*shape)
-    return Learnt(even[:-1].reshape(shape), float(even[-1]), half_lives, False, n_users, "start", float("nan"))
+    return Learnt(even[:-2].reshape(shape), even[-2:], half_lives, False, n_users, "start", float("nan"))
 
 
 def _even(n_heads: int, n_half_lives: int) -> np.ndarray:
     """Every head alike, every half-life alike, and popularity a little."""
-    return np.append(np.full(n_heads * n_half_lives, 1.0 / n_half_lives), 0.1)
+    return np.append(np.full(n_heads * n_half_lives, 1.0 / n_half_lives), [0.1, 0.0])
 
 
 def _columns(settings: ExampleSettings, choice: tuple[float, ...], n_heads: int) -> np.ndarray:
     """Features of one set of half-lives."""
     where = [settings.half_lives.index(half_life) for half_life in choice]
     width = len(settings.half_lives)
-    return np.append([head * width + r for head in range(n_heads) for r in where], n_heads * width)
+    return np.append([head * width + r for head in range(n_heads) for r in where], n_heads * width + np.arange(2))
 
 
 def _train(lists: Lists, n_heads: int, n_half_lives: int) -> dict[str, np.ndarray]:
@@ -119,6 +118,9 @@ def _judge(
         ways = _train(lists.of(teachers, columns), n_heads, len(choice))
         for way, theta in ways.items():
             scores.setdefault(way, []).append(ndcg_of(lists.of(judges, columns), theta))
-    mean = {way: float(np.concatenate(parts).mean()) for way, parts in scores.items()}
-    way = max(mean, key=lambda name: mean[name])
-    return mean[way], way, choice
+    every = {way: np.concatenate(parts) for way, parts in scores.items()}
+    way = "bpr" if every["bpr"].mean() >= every["start"].mean() else "start"
+    gain = every["approx_ndcg"] - every[way]
+    if gain.mean() > gain.std() / np.sqrt(gain.size):
+        way = "approx_ndcg"  # its loss has many optima, so it must be better by more than one standard error
+    return float(every[way].mean()), way, choice

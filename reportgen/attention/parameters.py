@@ -36,6 +36,8 @@ def check_parameters(given: Mapping[str, Any]) -> None:
     half_lives = given["half_lives"]
     if half_lives is not None and (len(half_lives) == 0 or not all(half_life > 0 for half_life in half_lives)):
         raise ConfigError(f"half_lives: {half_lives!r} must be numbers above 0 (or infinity), at least one")
+    if not given["lately"] > 0:
+        raise ConfigError(f"lately: {given['lately']!r} must be a number of days above 0")
     for name, low in _AT_LEAST.items():
         if not given[name] >= low:  # written so that NaN fails too
             raise ConfigError(f"{name}: {given[name]!r} is too small; it must be at least {low}")

@@ -45,7 +45,10 @@ class AttentionScorer(BaseEstimator):
     The score of item ``i`` for user ``u`` with events ``e = (item j_e, age a_e, value v_e)`` is::
 
         C[e, f, i] = v_e * sum_r theta[f, r] * 2 ** (-a_e / h_r) * S_f[j_e, i]      theta >= 0, S_f >= 0
-        score(u, i) = b_i + sum_e sum_f C[e, f, i]                                  b_i = theta_pop * log(1 + n_i)
+        score(u, i) = b_i + sum_e sum_f C[e, f, i]
+        b_i = theta_pop * log(1 + n_i) + theta_lately * log(1 + m_i)
+
+    where ``n_i`` users took the item and ``m_i`` is how often it was taken lately.
 
     It is a sum without any normaliser, so the contribution of an event equals its leave-one-out effect and its Shapley
     value (Lundberg and Lee, NeurIPS 2017, corollary 1: linear models with independent terms).
@@ -58,6 +61,8 @@ class AttentionScorer(BaseEstimator):
         In orders; infinity never forgets. None chooses one of `HALF_LIVES` by what ranks best.
     neighbours, l2, min_support
         See `reportgen.attention.kernels.fit_together`.
+    lately : float
+        Days after which a purchase by anybody counts half for "popular lately".
     repeat : bool
         True for shops where people buy the same again: what a user took stays a candidate (not what he returned or
         hid), and the head `again` speaks for it.
@@ -76,7 +81,7 @@ class AttentionScorer(BaseEstimator):
         ``together, next, via``, ``again`` with `repeat`, then one per feature block.
     half_lives_ : tuple of float, length R
     theta_ : ndarray of float64, shape (F, R)
-    theta_pop_ : float
+    theta_pop_, theta_lately_ : float
     base_ : ndarray of float64, shape (I,)
     popularity_ : ndarray of int64, shape (I,)
         Users who took the item.
@@ -99,6 +104,7 @@ class AttentionScorer(BaseEstimator):
         neighbours: int = 100,
         l2: float = 100.0,
         min_support: int = 5,
+        lately: float = 30.0,
         repeat: bool = False,
         history_cap: int = 200,
         max_users: int = 2000,
@@ -110,6 +116,7 @@ class AttentionScorer(BaseEstimator):
         self.neighbours = neighbours
         self.l2 = l2
         self.min_support = min_support
+        self.lately = lately
         self.repeat = repeat
         self.history_cap = history_cap
         self.max_users = max_users
@@ -142,12 +149,13 @@ class AttentionScorer(BaseEstimator):
         self.candidate_ = data.catalogue["in_catalogue"].to_numpy(dtype=bool).copy()
         self.blocks_ = tuple(encode_features(data.catalogue, self.features))
         self._learn_heads(data)
-        self._keep(fit_heads(data, self.looking_takes_, self.blocks_, self._kernel_settings()))
-        self.base_ = self.theta_pop_ * np.log1p(self.popularity_.astype(np.float64))
+        fitted = fit_heads(data, self.looking_takes_, self.blocks_, self._kernel_settings())
+        self._keep(fitted)
+        self.base_ = np.array([self.theta_pop_, self.theta_lately_]) @ fitted.base
         return self
 
     def _kernel_settings(self) -> KernelSettings:
-        return KernelSettings(self.neighbours, self.l2, self.min_support, self.repeat)
+        return KernelSettings(self.neighbours, self.l2, self.min_support, self.repeat, self.lately)
 
     def _keep(self, fitted: Fitted) -> None:
         self.kernels_, self.heads_ = fitted.heads.kernels, fitted.heads.names
@@ -166,7 +174,8 @@ class AttentionScorer(BaseEstimator):
         every = tuple(sorted({h for choice in choices for h in choice}, reverse=True))
         settings = ExampleSettings(every, self.max_users, self.n_negatives, self.history_cap)
         found = learn(train, targets, seen, fitted, settings, choices, rng)
-        self.theta_, self.theta_pop_, self.half_lives_ = found.theta, found.theta_pop, found.half_lives
+        self.theta_, self.half_lives_ = found.theta, found.half_lives
+        self.theta_pop_, self.theta_lately_ = (float(weight) for weight in found.theta_base)
         self.learnt_, self.n_users_learnt_ = found.learnt, found.n_users
         self.learning_ = {"chosen": found.chosen, "ndcg": found.ndcg if found.learnt else None}
 
@@ -181,7 +190,8 @@ class AttentionScorer(BaseEstimator):
     def score_events(self, events: Events) -> np.ndarray:
         """Scores of all items for a batch of histories: float32, shape (B, I)."""
         check_is_fitted(self)
-        return self.heads().total(events, self._weights(events).astype(np.float32)) + self.base_.astype(np.float32)
+        total = self.heads().total(events, self._weights(events).astype(np.float32))
+        return np.asarray(total + self.base_.astype(np.float32))
 
     def seen(self, data: Dataset, users: np.ndarray) -> sparse.csr_matrix:
         """Items that are not recommended again because the user took, returned or hid them: int8, shape (B, I).

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from reportgen.attention.kernels import Kernel, Pairs, row_weights, with_support
+from reportgen.attention.kernels import BLOCK, Kernel, Pairs, row_weights, with_support
 from reportgen.attention.nnls import DENSE_ITEMS, solve_all, strongest_partners
 
 #: Earlier orders that may speak for an order, and after how many of them a voice is half as loud.
 _LAGS, _HALF_LIFE = 20, 4.0
-#: Newest orders per user that are learnt from.
-_ORDERS = 200
+#: Orders that are learnt from; of more, every second (third, ...) user.
+_MOST_ORDERS = 3_000_000
 
 
 def order_item(
@@ -55,16 +55,27 @@ def fit_next(
         See `order_item`.
     pairs : Pairs
     """
+    if owner.size > _MOST_ORDERS:
+        some = owner % -(-owner.size // _MOST_ORDERS) == 0
+        orders, owner = orders[some], owner[some]
     before = _earlier(orders, owner)
     weight = sparse.diags(np.sqrt(row_weights(before)).astype(np.float32))
     past, now = sparse.csr_matrix(weight @ before), sparse.csr_matrix(weight @ orders)
-    allowed = pairs.support > 0
-    flow = sparse.csr_matrix((past.T @ now).multiply(allowed), dtype=np.float32)
-    gram = sparse.csr_matrix(past.T @ past, dtype=np.float32)
-    if gram.shape[0] > DENSE_ITEMS:
-        gram = sparse.csr_matrix(gram.multiply(allowed) + sparse.diags(gram.diagonal()), dtype=np.float32)
+    flow = _joint(past, now, pairs.support)
+    gram = _joint(past, past, pairs.support if past.shape[1] > DENSE_ITEMS else None)
+    length = np.asarray(past.multiply(past).sum(axis=0)).ravel()
+    gram = sparse.csr_matrix(gram + sparse.diags(length - gram.diagonal()), dtype=np.float32)
     near = strongest_partners(_directed_cosine(flow, gram, now), neighbours)
     return with_support(solve_all(gram, flow, near, l2), pairs.support)
+
+
+def _joint(left: sparse.csr_matrix, right: sparse.csr_matrix, where: sparse.csr_matrix | None) -> sparse.csr_matrix:
+    """``left^T right``, block by block of items; only at some pairs where these are given."""
+    turned, parts = sparse.csr_matrix(left.T), []
+    for at in range(0, max(turned.shape[0], 1), BLOCK):
+        part = sparse.csr_matrix(turned[at : at + BLOCK] @ right)
+        parts.append(part if where is None else part.multiply(where[at : at + BLOCK] > 0))
+    return sparse.csr_matrix(sparse.vstack(parts), dtype=np.float32)
 
 
 def _earlier(orders: sparse.csr_matrix, owner: np.ndarray) -> sparse.csr_matrix:

@@ -17,12 +17,13 @@ from reportgen.attention.scorer import AttentionScorer
 from reportgen.errors import ModelError
 
 FORMAT = "reportgen.model/2"
-_NUMBERS = ("neighbours", "l2", "min_support", "history_cap", "max_users", "n_negatives", "random_state")
+_NUMBERS = ("lately", "neighbours", "l2", "min_support", "history_cap", "max_users", "n_negatives", "random_state")
 _PARAMETERS = ("features", "half_lives", "repeat", *_NUMBERS)
 #: Kernels that a model may hold, in this order; the last only where people buy again.
 _KERNELS = (TOGETHER, NEXT, VIA, AGAIN)
 _FACTS: dict[str, type] = {
     "theta_pop_": float,
+    "theta_lately_": float,
     "learnt_": bool,
     "looking_takes_": bool,
     "n_users_": int,

@@ -8,12 +8,13 @@ from scipy import sparse
 from reportgen.attention.features import FeatureBlock
 from reportgen.attention.kernels import Kernel
 from reportgen.attention.nnls import strongest_partners
+from reportgen.attention.top import best_columns
 
 _LIKE = 20
 #: An item taken by so many users borrows half; with none it borrows all.
 _HALF = 10.0
 _LEAST = 0.1
-_BLOCK = 256
+_BLOCK, _SLICE = 256, 512
 
 
 def fit_via(
@@ -58,14 +59,15 @@ def _borrow(
     features: sparse.csr_matrix, columns: sparse.csc_matrix, known: np.ndarray, target: np.ndarray, neighbours: int
 ) -> sparse.csr_matrix:
     """What each of some items borrows: one row per item, over the whole history side."""
-    alike = sparse.csr_matrix(features[target] @ features[known].T)
-    alike.data[target[np.repeat(np.arange(target.size), np.diff(alike.indptr))] == known[alike.indices]] = 0.0
-    alike.eliminate_zeros()
-    near = strongest_partners(alike, _LIKE)
-    row, place = np.nonzero(near >= 0)
-    weight = _at(alike, row, near[row, place])
+    alike = _likeness(features[known], features[target])
+    place = np.searchsorted(known, target)
+    own = np.flatnonzero(known[np.minimum(place, known.size - 1)] == target)
+    alike[own, place[own]] = 0.0
+    near, weight = best_columns(alike, _LIKE)
+    row, rank = np.nonzero(weight > 0)
+    chosen, weight = near[row, rank], weight[row, rank].astype(np.float64)
     total = np.bincount(row, weight, minlength=target.size)
-    mix = sparse.csr_matrix((weight / total[row], (row, near[row, place])), shape=(target.size, known.size))
+    mix = sparse.csr_matrix((weight / total[row], (row, chosen)), shape=(target.size, known.size))
     borrowed = sparse.csr_matrix(mix @ columns.T)
     own = target[np.repeat(np.arange(target.size), np.diff(borrowed.indptr))] == borrowed.indices
     borrowed.data[own] = 0.0  # no item speaks for itself
@@ -74,6 +76,15 @@ def _borrow(
     row, place = np.nonzero(best >= 0)
     data = _at(borrowed, row, best[row, place])
     return sparse.csr_matrix((data, (row, best[row, place])), shape=borrowed.shape)
+
+
+def _likeness(known: sparse.csr_matrix, target: sparse.csr_matrix) -> np.ndarray:
+    """Inner products of all pairs of rows: float32, shape (target, known). Prices alone would make it dense."""
+    profile = np.ascontiguousarray(target.toarray().T, dtype=np.float32)
+    alike = np.empty((target.shape[0], known.shape[0]), dtype=np.float32)
+    for at in range(0, known.shape[0], _SLICE):
+        alike[:, at : at + _SLICE] = (known[at : at + _SLICE] @ profile).T
+    return alike
 
 
 def _at(matrix: sparse.csr_matrix, row: np.ndarray, column: np.ndarray) -> np.ndarray:
