@@ -14,6 +14,8 @@ _SECOND = 10
 _FEW = 3
 #: Below this share the strongest item does not decide alone.
 _WEAK = 25
+#: Kinds of evidence that rest on what other shoppers took.
+_BY_OTHERS = ("together", "next", "via", "again")
 
 
 class Teller:
@@ -166,11 +168,9 @@ class Teller:
         return self.words.say(key, len(self.why.scores), items=items)
 
     def _support(self, k: int, told: list[int]) -> str:
-        heads = self.why.model.heads
-        together = (
-            self.why.attention[k, :, heads.index("together")] if "together" in heads else np.zeros(len(self.labels))
-        )
-        for j in sorted(told, key=lambda j: self._head_of(k, j) != "together"):
-            if together[j] > 0:
+        by_others = [h for h, head in enumerate(self.why.model.heads) if head in _BY_OTHERS]
+        counted = self.why.attention[k][:, by_others].sum(axis=1)
+        for j in sorted(told, key=lambda j: self._head_of(k, j) not in _BY_OTHERS):
+            if counted[j] > 0 and self.why.support[k, j] > 0:
                 return self.words.say("item.support", int(self.why.support[k, j]), a=name(self.labels[j]))
-        return "" if together.any() else self.words.say("item.support_content")
+        return "" if counted.any() else self.words.say("item.support_content")

@@ -287,3 +287,12 @@ def test_a_picture_of_the_most_important_is_true_where_the_most_important_is_hid
     assert "The strongest are" not in report.lead
     overview = next(section for section in report.sections if section.id == "overview")
     assert "Past B\u2069 counts most" not in overview.heatmaps[0].caption
+
+
+@pytest.mark.parametrize("head", ["together", "next", "via", "again"])
+def test_what_others_took_is_never_called_content_alone(head: str) -> None:
+    """The page must not say that other shoppers played no part where any kind of their evidence speaks."""
+    why = craft([[T]], heads=(head, "category", "brand", "price"))
+    assert "not on other shoppers" not in " ".join(tell(why).items[0].notes)
+    content = craft([[C]], heads=(head, "category", "brand", "price"))
+    assert "not on other shoppers" in " ".join(tell(content).items[0].notes)  # control

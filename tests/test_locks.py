@@ -1,0 +1,36 @@
+"""The lock files pin what pip will ask for."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
+
+
+def wanted_with_extras() -> set[tuple[str, str]]:
+    """Packages that an installed package wants with an extra: (name, extra)."""
+    found = (
+        re.match(r"([\w.-]+)\[([\w,-]+)\](?!.*extra ==)", line)
+        for dist in distributions()
+        for line in dist.requires or []
+    )
+    return {(match[1].lower(), match[2]) for match in found if match}
+
+
+@pytest.mark.parametrize("file", ["lock.txt", "dev.txt"])
+def test_a_package_that_is_wanted_with_an_extra_is_pinned_with_it(file: str) -> None:
+    """Where it is not, pip takes the newest release for the extra, finds no hash, and stops."""
+    text = (REQUIREMENTS / file).read_text("utf-8")
+    assert ("fonttools", "woff") in wanted_with_extras()
+    for name, extra in wanted_with_extras():
+        if re.search(rf"^{re.escape(name)}\b", text, re.MULTILINE):
+            assert re.search(rf"^{re.escape(name)}\[{re.escape(extra)}\]==", text, re.MULTILINE), (file, name, extra)
+
+
+def test_no_lock_file_names_an_address() -> None:
+    for path in REQUIREMENTS.glob("*.txt"):
+        assert not re.search(r"^--\w|://", path.read_text("utf-8"), re.MULTILINE), path.name
