@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from reportgen.attention.heads import Heads
-from reportgen.attention.history import Events, decay, gather_events
+from reportgen.attention.history import Events, decay, event_users, gather_events
 from reportgen.data.dataset import Dataset
 
 #: Users at a time: at most so many, and at most so many numbers.
@@ -62,7 +62,7 @@ class Lists:
 
 def held_out_items(data: Dataset, held: np.ndarray, seen: sparse.csr_matrix) -> list[np.ndarray]:
     """For each user the new items among the held-out events (mask of shape (E,)); empty where there are none."""
-    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
+    user = event_users(data)
     want = held & (data.values > 0)
     shape = (data.user_ids.size, data.item_ids.size)
     taken = sparse.csr_matrix((np.ones(int(want.sum()), dtype=np.int8), (user[want], data.items[want])), shape=shape)

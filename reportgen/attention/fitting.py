@@ -9,7 +9,7 @@ from scipy import sparse
 
 from reportgen.attention.features import AGAIN, NEXT, TOGETHER, VIA, FeatureBlock
 from reportgen.attention.heads import Heads
-from reportgen.attention.history import strong_mask
+from reportgen.attention.history import event_users, took_mask
 from reportgen.attention.kernels import Kernel, count_pairs, fit_together, user_item
 from reportgen.attention.sequence import fit_again, fit_next, order_item
 from reportgen.attention.via import fit_via
@@ -70,9 +70,8 @@ def fit_heads(
         Items treated as if nobody had taken them yet, as candidates: so head weights can learn how far to trust what
         is borrowed for new items.
     """
-    strong = strong_mask(data, looking) & (data.values > 0)
-    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
-    user, item = user[strong], data.items[strong]
+    strong = took_mask(data, looking)
+    user, item = event_users(data)[strong], data.items[strong]
     taken = user_item(user, item, data.values[strong], (data.user_ids.size, data.item_ids.size))
     pairs = count_pairs(taken, settings.min_support)
     popularity = np.asarray(taken.getnnz(axis=0)).astype(np.int64)

@@ -34,6 +34,11 @@ class Events:
     event: np.ndarray
     n_users: int
 
+    def take(self, at: np.ndarray) -> Events:
+        """Some of the events, by place or by mask; the batch of users stays."""
+        columns = {name: getattr(self, name)[at] for name in ("row", "item", "age", "value", "event")}
+        return replace(self, **columns)
+
 
 def gather_events(data: Dataset, users: np.ndarray, cap: int, exclude: np.ndarray | None = None) -> Events:
     """Collect the last `cap` events of each user.
@@ -57,10 +62,7 @@ def gather_events(data: Dataset, users: np.ndarray, cap: int, exclude: np.ndarra
     newest[length > 0] = data.orders[stop[length > 0] - 1]
     age = (newest[row] - data.orders[event]).astype(np.float64)
     events = Events(row, data.items[event], age, data.values[event].astype(np.float64), event, users.size)
-    if exclude is None:
-        return events
-    keep = ~exclude[events.item]
-    return Events(row[keep], events.item[keep], age[keep], events.value[keep], event[keep], users.size)
+    return events if exclude is None else events.take(~exclude[events.item])
 
 
 def decay(age: np.ndarray, half_lives: tuple[float, ...]) -> np.ndarray:
@@ -73,7 +75,8 @@ def decay(age: np.ndarray, half_lives: tuple[float, ...]) -> np.ndarray:
     return np.exp2(-age[:, None] / np.asarray(half_lives, dtype=np.float64)[None, :])
 
 
-_WHOLE = 2**62
+#: A cap that caps nothing.
+WHOLE = 2**62
 
 #: Looking at something is weaker than taking it: these do not hide an item from the list, nor count as "took it".
 SOFT_TYPES = ("view", "cart")
@@ -106,12 +109,22 @@ def strong_mask(data: Dataset, looking: bool) -> np.ndarray:
     return np.asarray(strong_types(data, looking)[data.types], dtype=bool)
 
 
+def took_mask(data: Dataset, looking: bool) -> np.ndarray:
+    """Events by which a user took an item and that count for it: bool, shape (E,)."""
+    return np.asarray(strong_mask(data, looking) & (data.values > 0))
+
+
+def event_users(data: Dataset) -> np.ndarray:
+    """User code of each event: int64, shape (E,)."""
+    return np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
+
+
 def seen_items(data: Dataset, users: np.ndarray, looking: bool, against_only: bool = False) -> sparse.csr_matrix:
     """Items that each user took, returned or hid: int8, shape (B, I), 1 where so. It looks at the whole history.
 
     With `against_only` those alone that he returned, hid or rated low.
     """
-    events = gather_events(data, users, _WHOLE)
+    events = gather_events(data, users, WHOLE)
     strong = strong_types(data, looking)[data.types[events.event]]
     if against_only:
         strong &= events.value < 0
@@ -131,16 +144,15 @@ def holdout_mask(data: Dataset, looking: bool) -> np.ndarray:
     -------
     ndarray of bool, shape (E,)
     """
-    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
-    took = strong_mask(data, looking) & (data.values > 0)
+    user, took = event_users(data), took_mask(data, looking)
     last = np.full(data.user_ids.size, -1, dtype=np.int64)
     np.maximum.at(last, user[took], data.orders[took])
-    return (last[user] >= 1) & (data.orders >= last[user])
+    return np.asarray((last[user] >= 1) & (data.orders >= last[user]))
 
 
 def drop_events(data: Dataset, drop: np.ndarray) -> Dataset:
     """The same data without some events (mask of shape (E,)); users stay, even with nothing left."""
-    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
+    user = event_users(data)
     keep = ~drop
     indptr = np.concatenate([[0], np.cumsum(np.bincount(user[keep], minlength=data.user_ids.size))]).astype(np.int64)
     parts = {name: getattr(data, name)[keep] for name in ("items", "timestamps", "types", "values", "orders")}

@@ -6,7 +6,6 @@ They read the same histories as `AttentionScorer` and hide the same items; none 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -19,9 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from reportgen.attention.evaluation import TooLargeError
 from reportgen.attention.features import encode_features
-from reportgen.attention.history import decay, gather_events, looking_takes, seen_items, strong_mask
+from reportgen.attention.history import WHOLE, decay, event_users, gather_events, looking_takes, seen_items, took_mask
 from reportgen.attention.kernels import user_item
-from reportgen.attention.top import best_columns
+from reportgen.attention.parameters import one_thread
+from reportgen.attention.top import best_lists
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, ModelError
 
@@ -29,7 +29,6 @@ from reportgen.errors import ConfigError, ModelError
 _CELLS = 16_000_000
 #: Items in one block of co-occurrence counts.
 _BLOCK = 2_048
-_WHOLE = 2**62  # no cap on histories
 #: More items than this would need a dense matrix of more than 3.2 GB.
 MOST_DENSE = 20_000
 
@@ -73,28 +72,26 @@ class Peer(BaseEstimator):
         if data.item_ids.size != self.candidate_.size:
             raise ModelError("the items are not those this model was fitted on; fit again")
         closed = ~self.candidate_ if barred is None else ~self.candidate_ | barred
-        codes = np.full((users.size, n), -1, dtype=np.int64)
-        best = np.full((users.size, n), -np.inf, dtype=np.float32)
         chunk = max(1, _CELLS // max(closed.size, 1))
-        for at in range(0, users.size, chunk):
-            batch = users[at : at + chunk]
-            scores = self._scores(self._history(data, batch), batch).astype(np.float32)
-            scores[:, closed] = -np.inf
-            own = seen_items(data, batch, self.looking_takes_).tocoo()
-            scores[own.row, own.col] = -np.inf
-            codes[at : at + chunk], best[at : at + chunk] = best_columns(scores, n)
-        return codes, best
+
+        def scores_of(batch: np.ndarray) -> np.ndarray:
+            return self._scores(self._history(data, batch), batch).astype(np.float32)
+
+        return best_lists(
+            users, n, chunk, scores_of, lambda batch: seen_items(data, batch, self.looking_takes_), closed
+        )
 
     def _taken(self, data: Dataset) -> sparse.csr_matrix:
         """What each user took, in [0, 1]: float32, shape (U, I)."""
-        strong = strong_mask(data, self.looking_takes_) & (data.values > 0)
-        user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))[strong]
-        return user_item(user, data.items[strong], data.values[strong], (data.user_ids.size, data.item_ids.size))
+        strong = took_mask(data, self.looking_takes_)
+        return user_item(
+            event_users(data)[strong], data.items[strong], data.values[strong], (data.user_ids.size, data.item_ids.size)
+        )
 
     def _history(self, data: Dataset, users: np.ndarray) -> sparse.csr_matrix:
         """As `_taken` for some users, with what lies long ago faded: float32, shape (B, I)."""
-        events = gather_events(data, users, _WHOLE)
-        strong = strong_mask(data, self.looking_takes_)[events.event] & (events.value > 0)
+        events = gather_events(data, users, WHOLE)
+        strong = took_mask(data, self.looking_takes_)[events.event]
         faded = (events.value * decay(events.age, (self.half_life,))[:, 0])[strong]
         return user_item(events.row[strong], events.item[strong], faded, (users.size, data.item_ids.size))
 
@@ -278,23 +275,17 @@ class ALS(Peer):
         """Whether `implicit` is installed."""
         return find_spec("implicit") is not None
 
+    @one_thread  # its own threads and those of BLAS get into each other's way, as it warns
     def _learn(self, taken: sparse.csr_matrix, data: Dataset) -> None:  # noqa: ARG002
         if not self.is_there():
             raise ConfigError('ALS needs the package implicit; install it with pip install "implicit==0.7.3"')
-        with _one_thread():
-            self.model_: Any = import_module("implicit.cpu.als").AlternatingLeastSquares(
-                factors=self.factors, regularization=self.l2, alpha=self.alpha, iterations=self.iterations,
-                num_threads=1, random_state=self.random_state,
-            )  # fmt: skip
-            self.model_.fit(taken, show_progress=False)
+        self.model_: Any = import_module("implicit.cpu.als").AlternatingLeastSquares(
+            factors=self.factors, regularization=self.l2, alpha=self.alpha, iterations=self.iterations,
+            num_threads=1, random_state=self.random_state,
+        )  # fmt: skip
+        self.model_.fit(taken, show_progress=False)
 
+    @one_thread
     def _scores(self, history: sparse.csr_matrix, users: np.ndarray) -> np.ndarray:
-        with _one_thread():
-            mine = self.model_.recalculate_user(users, history)
-            return np.asarray(mine @ self.model_.item_factors.T)
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """BLAS with one thread: the threads of `implicit` and those of BLAS get into each other's way, as it warns."""
-    limit: AbstractContextManager[Any] = import_module("threadpoolctl").threadpool_limits(1, "blas")
-    return limit
+        mine = self.model_.recalculate_user(users, history)
+        return np.asarray(mine @ self.model_.item_factors.T)

@@ -27,7 +27,7 @@ from reportgen.attention.history import (
 from reportgen.attention.learning import learn
 from reportgen.attention.lookup import find_codes
 from reportgen.attention.parameters import check_parameters, one_thread
-from reportgen.attention.top import best_columns
+from reportgen.attention.top import best_lists
 from reportgen.data.dataset import Dataset
 from reportgen.errors import InputError, ModelError
 
@@ -252,17 +252,12 @@ class AttentionScorer(BaseEstimator):
         scores : ndarray of float32, shape (B, n)
         """
         closed = ~self.candidate_ if barred is None else ~self.candidate_ | barred
-        codes = np.full((users.size, n), -1, dtype=np.int64)
-        best = np.full((users.size, n), -np.inf, dtype=np.float32)
         chunk = max(16, min(_CHUNK, _CELLS // self.base_.size))
-        for at in range(0, users.size, chunk):
-            batch = users[at : at + chunk]
-            scores = self.score_events(gather_events(data, batch, self.history_cap, left_out))
-            scores[:, closed] = -np.inf
-            own = self.seen(data, batch).tocoo()
-            scores[own.row, own.col] = -np.inf
-            codes[at : at + chunk], best[at : at + chunk] = best_columns(scores, n)
-        return codes, best
+
+        def scores_of(batch: np.ndarray) -> np.ndarray:
+            return self.score_events(gather_events(data, batch, self.history_cap, left_out))
+
+        return best_lists(users, n, chunk, scores_of, lambda batch: self.seen(data, batch), closed)
 
     def contributions(self, events: Events, candidates: np.ndarray) -> Contributions:
         """What every history item adds to the score of the given candidates, by head, in float64.

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from reportgen.attention.history import strong_mask
+from reportgen.attention.history import event_users, took_mask
 from reportgen.data.dataset import Dataset
 
 #: Users whose rows make the embedding, spread evenly: a yardstick does not need a million of them.
@@ -29,8 +29,7 @@ def taken_matrix(data: Dataset, looking: bool) -> sparse.csr_matrix:
     csr_matrix of float64, shape (U, I)
         1 where a user took an item (and did not merely return it).
     """
-    took = strong_mask(data, looking) & (data.values > 0)
-    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
+    user, took = event_users(data), took_mask(data, looking)
     shape = (data.user_ids.size, data.item_ids.size)
     taken = sparse.csr_matrix((np.ones(int(took.sum())), (user[took], data.items[took])), shape=shape)
     taken.sum_duplicates()

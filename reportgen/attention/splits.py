@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from reportgen.attention.examples import held_out_items
-from reportgen.attention.history import drop_events, holdout_mask, looking_takes, seen_items, strong_mask
+from reportgen.attention.history import (
+    drop_events,
+    event_users,
+    holdout_mask,
+    looking_takes,
+    seen_items,
+    strong_mask,
+    took_mask,
+)
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, InputError
 
@@ -99,7 +107,7 @@ def split_cold(data: Dataset, share: float = 0.15, max_users: int | None = None,
     if not 0.0 < share < 1.0:
         raise ConfigError(f"share: {share!r} must lie between 0 and 1")
     rng = np.random.default_rng(random_state)
-    took = strong_mask(data, looking_takes(data)) & (data.values > 0)
+    took = took_mask(data, looking_takes(data))
     known = np.flatnonzero(_takers(data, took) & data.catalogue["in_catalogue"].to_numpy(dtype=bool))
     hidden = np.zeros(data.item_ids.size, dtype=bool)
     if known.size > 1:
@@ -120,11 +128,11 @@ def _make_split(
 ) -> Split:  # fmt: skip
     looking = looking_takes(data)
     train = drop_events(data, held)
-    took = strong_mask(train, looking) & (train.values > 0)
+    took = took_mask(train, looking)
     allowed = data.catalogue["in_catalogue"].to_numpy(dtype=bool)
     seen = seen_items(train, np.arange(data.user_ids.size), looking)
     targets = [np.sort(items[allowed[items]]) for items in held_out_items(data, wanted, seen)]
-    owner = np.repeat(np.arange(data.user_ids.size), np.diff(train.indptr))
+    owner = event_users(train)
     known = np.bincount(owner[took], minlength=data.user_ids.size) > 0
     users = np.flatnonzero(known & np.array([items.size > 0 for items in targets], dtype=bool))
     if max_users is not None and users.size > max_users:

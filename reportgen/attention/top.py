@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from scipy import sparse
 
 #: Columns per block.
 _BLOCK = 64
@@ -39,6 +42,45 @@ def best_columns(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     keep = place < width
     codes[row[keep], place[keep]] = column[keep]
     best[row[keep], place[keep]] = value[keep]
+    return codes, best
+
+
+def best_lists(
+    users: np.ndarray,
+    n: int,
+    chunk: int,
+    scores_of: Callable[[np.ndarray], np.ndarray],
+    seen_of: Callable[[np.ndarray], sparse.csr_matrix],
+    closed: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `n` best open items of many users, some users at a time.
+
+    Parameters
+    ----------
+    users : ndarray of int64, shape (B,)
+    n, chunk : int
+        Length of a list; users scored in one go.
+    scores_of : callable
+        From user codes (b,) to float32 scores (b, I), which are written over.
+    seen_of : callable
+        From user codes (b,) to a matrix (b, I), nonzero where the user has the item.
+    closed : ndarray of bool, shape (I,)
+        Items that nobody is shown.
+
+    Returns
+    -------
+    codes, best
+        As of `best_columns`, shape (B, n).
+    """
+    codes = np.full((users.size, n), -1, dtype=np.int64)
+    best = np.full((users.size, n), -np.inf, dtype=np.float32)
+    for at in range(0, users.size, chunk):
+        batch = users[at : at + chunk]
+        scores = scores_of(batch)
+        scores[:, closed] = -np.inf
+        own = seen_of(batch).tocoo()
+        scores[own.row, own.col] = -np.inf
+        codes[at : at + chunk], best[at : at + chunk] = best_columns(scores, n)
     return codes, best
 
 

@@ -59,7 +59,7 @@ class Lists:
         size = max(1, min(_USERS, *most))
         for at in range(0, len(self.codes), size):
             codes = self.codes[at : at + size]
-            mine = _take(self.events, np.arange(bounds[at], bounds[at + len(codes)]))
+            mine = self.events.take(np.arange(bounds[at], bounds[at + len(codes)]))
             events = replace(mine, row=mine.row - at, n_users=len(codes))
             yield replace(self, events=events, codes=codes, seen=self.seen[at : at + len(codes)])
 
@@ -183,7 +183,7 @@ def _most(scorer: AttentionScorer, lists: Lists) -> np.ndarray:
     most = scorer.score_events(lists.events)
     against = np.flatnonzero(lists.events.value < 0)
     if against.size:
-        most -= scorer.score_events(_take(lists.events, against)) - scorer.base_.astype(np.float32)
+        most -= scorer.score_events(lists.events.take(against)) - scorer.base_.astype(np.float32)
     return lists.masked(most, np.arange(len(lists.codes)))
 
 
@@ -248,7 +248,7 @@ def _near(scorer: AttentionScorer, events: Events, own: np.ndarray, near: np.nda
     if crowded.size:
         kept = np.flatnonzero(count[events.row] > 0)
         place = np.cumsum(count > 0) - 1
-        fewer = _take(events, kept)
+        fewer = events.take(kept)
         fewer = replace(fewer, row=place[fewer.row], n_users=int(crowded.size))
         score = scorer.contributions(fewer, codes[crowded]).score
         lead[crowded] = np.where(codes[crowded, 1:] >= 0, score[:, 1:] - score[:, :1], -np.inf)
@@ -263,9 +263,4 @@ def _without(events: Events, claims: list[_Claim]) -> Events:
         at = np.arange(bounds[claim.row], bounds[claim.row + 1])
         kept.append(at[(events.item[at][:, None] != claim.removed).all(axis=1)])
     row = np.repeat(np.arange(len(claims)), [at.size for at in kept])
-    return replace(_take(events, np.concatenate(kept)), row=row, n_users=len(claims))
-
-
-def _take(events: Events, at: np.ndarray) -> Events:
-    columns = {name: getattr(events, name)[at] for name in ("row", "item", "age", "value", "event")}
-    return replace(events, **columns)
+    return replace(events.take(np.concatenate(kept)), row=row, n_users=len(claims))
