@@ -110,10 +110,10 @@ class RunSettings:
         return {"config": plain_config(self.config, self.key), "options": options}
 
 
-def _pdf(html: str) -> bytes:
+def _pdf(report: Report, figures: str, templates: str | Path | None) -> bytes:
     from reportgen.report.pdf import render_pdf  # half a second of imports that a run without PDFs does not need
 
-    return render_pdf(html)
+    return render_pdf(report, figures, templates)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Tools:
     ] = explain_many  # fmt: skip
     report: Callable[..., Report] = build_report
     html: Callable[..., str] = render_html
-    pdf: Callable[[str], bytes] = _pdf
+    pdf: Callable[..., bytes] = _pdf
 
 
 @dataclass(frozen=True)

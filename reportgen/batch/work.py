@@ -109,14 +109,13 @@ class Worker:
             report = self._report(person, why)
             files = {"json": _encode(report.to_json() + "\n")} if "json" in self.settings.formats else {}
         formats = {word for word in self.settings.formats if word != "pdf" or with_pdf}
-        html = ""
-        if formats & {"html", "pdf"}:
+        look = {"figures": self.settings.figures, "templates": self.settings.templates}
+        if "html" in formats:
             with self._stage("html"):
-                html = self.tools.html(report, figures=self.settings.figures, templates=self.settings.templates)
-                files |= {"html": _encode(html)} if "html" in formats else {}
+                files["html"] = _encode(self.tools.html(report, **look))
         if "pdf" in formats:
             with self._stage("pdf"):
-                files["pdf"] = self.tools.pdf(html)
+                files["pdf"] = self.tools.pdf(report, **look)
         with self._stage("write"):
             self._write(person, files)
         self.made.update(files.keys())

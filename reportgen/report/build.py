@@ -19,6 +19,7 @@ from reportgen.report.ledgers import (
 )
 from reportgen.report.record import iso, make_record, record_hash
 from reportgen.report.sentences import Teller
+from reportgen.report.theme import theme_of
 from reportgen.report.words import Words, name, words
 from reportgen.text import clean
 from reportgen.version import VERSION
@@ -116,6 +117,7 @@ class _Builder:
             self._footer(record_hash(record)),
             created or iso(self.why.as_of),
             record,
+            theme_of(self.config.look),
         )
 
     def _columns(self, short: bool) -> tuple[str, ...]:
@@ -138,10 +140,8 @@ class _Builder:
     def _item(self, k: int) -> Item:
         reasons = self.config.report.reasons
         ledger = make_ledger(self.why, self.figures, k, self.words, self.labels, self.details, self.columns, reasons)
-        notices = self._notices(k)
-        return Item(
-            k + 1, self.titles[k], self._facts(k), self.teller.sentence(k), self.teller.notes(k), notices, ledger
-        )
+        tell = self.teller
+        return Item(k + 1, self.titles[k], self._facts(k), tell.sentence(k), tell.notes(k), tell.notices(k), ledger)
 
     def _facts(self, k: int) -> tuple[str, ...]:
         known = self.why.picks.details[k]
@@ -151,11 +151,6 @@ class _Builder:
         if isinstance(price, float | int):
             facts.append(self.words.price(float(price), str(known.get("currency") or "")))
         return tuple(facts)
-
-    def _notices(self, k: int) -> tuple[str, ...]:
-        known = self.why.picks.details[k]
-        keys = (("sponsored", "item.sponsored"), ("price_personalised", "item.priced"))
-        return tuple(self.words.say(key) for flag, key in keys if known.get(flag))
 
     def _overview(self) -> Section | None:
         picks = [clean(title, _COLUMN_TITLE) for title in self.titles]

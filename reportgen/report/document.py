@@ -90,6 +90,32 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Theme:
+    """The operator's look, checked and ready for a page.
+
+    Attributes
+    ----------
+    accent, accent_dark : str
+        ``#rrggbb`` on light and on dark paper; "" is the built-in one.
+    font : str
+        A CSS list of font families that goes in front of the built-in ones, or "".
+    logo : str
+        A ``data:`` address of a picture, or "".
+    logo_alt : str
+        The words that stand for the logo.
+    page : str
+        Paper size of a PDF, ``A4`` or ``Letter``.
+    """
+
+    accent: str = ""
+    accent_dark: str = ""
+    font: str = ""
+    logo: str = ""
+    logo_alt: str = ""
+    page: str = "A4"
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that one user's page shows, and the record of numbers behind it.
 
@@ -110,6 +136,8 @@ class Report:
         ISO 8601 time written into documents.
     record : dict
         The numbers (see `reportgen.report.record`).
+    theme : Theme
+        How the page looks; no part of what it says, and so not in its JSON.
     """
 
     schema: str
@@ -125,10 +153,12 @@ class Report:
     footer: tuple[str, ...]
     created: str
     record: dict[str, Any]
+    theme: Theme = Theme()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the record, and the page in words under ``page``."""
         page = dataclasses.asdict(self)
+        page.pop("theme")
         record: dict[str, Any] = page.pop("record")
         return record | {"page": page}
 

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateSyntaxError
 from jinja2.loaders import BaseLoader, ChoiceLoader
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from reportgen.errors import ConfigError, RenderError
-from reportgen.report.document import Heatmap, Item, Ledger, Report, Row
-from reportgen.report.figures import STEPS, draw_ledger, heat_css, step_of
-from reportgen.report.words import END_ISOLATE, ISOLATE, Words, words
+from reportgen.report.document import Report
+from reportgen.report.figures import heat_css
+from reportgen.report.paged import PagedDrawing
+from reportgen.report.tables import Drawing, said
+from reportgen.report.words import words
 
 FIGURES = ("cells", "png", "svg")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure: a ``data:`` address, and the words that stand for it."""
-
-    src: str
-    alt: str
 
 
 def render_html(report: Report, figures: str = "cells", templates: str | Path | None = None) -> str:
@@ -49,9 +41,21 @@ def render_html(report: Report, figures: str = "cells", templates: str | Path | 
     RenderError
         A template fails; names file, line and reason.
     """
+    return _draw(report, Drawing(words(report.locale), _known(figures)), templates)
+
+
+def render_paged(report: Report, figures: str = "cells", templates: str | Path | None = None) -> str:
+    """The same document for a PDF writer: the tables as `reportgen.report.paged` lays them out."""
+    return _draw(report, PagedDrawing(words(report.locale), _known(figures)), templates)
+
+
+def _known(figures: str) -> str:
     if figures not in FIGURES:
         raise ConfigError(f"figures {figures!r} is not available; use one of {', '.join(FIGURES)}")
-    drawing = _Drawing(words(report.locale), figures)
+    return figures
+
+
+def _draw(report: Report, drawing: Drawing, templates: str | Path | None) -> str:
     values = {"report": report, "ledger": drawing.ledger, "heatmap": drawing.heatmap, "pictures": drawing.pictures}
     return render_page("report.html", values, templates)
 
@@ -107,96 +111,3 @@ def _styles(folder: str | None) -> dict[str, Markup]:
 def _lean(sheet: str) -> str:
     """A style sheet without comments, line ends and indents: a tenth of the page is style."""
     return "".join(line.strip() for line in _COMMENT.sub("", sheet).splitlines())
-
-
-def said(text: str) -> Markup:
-    """A sentence with the names in it set apart as ``<bdi>``."""
-    safe = str(escape(text))
-    return Markup(safe.replace(ISOLATE, "<bdi>").replace(END_ISOLATE, "</bdi>"))
-
-
-@lru_cache(maxsize=1)
-def _cells() -> tuple[tuple[str, ...], ...]:
-    """Every coloured cell there can be, by step and whole percentage: a look-up is faster than filling a template."""
-    kinds = ["z", *(f"h{step}" for step in range(1, STEPS + 1))]
-    return tuple(tuple(f'<td class="{kind}">{value}</td>' for value in range(101)) for kind in kinds)
-
-
-@lru_cache(maxsize=128)
-def _steps(largest: int) -> tuple[int, ...]:
-    return tuple(min(STEPS, step_of(value, largest)) for value in range(101))
-
-
-def _coloured(values: tuple[int, ...], largest: int) -> str:
-    cells, steps = _cells(), _steps(largest)
-    return "".join([cells[steps[value]][value] for value in values])
-
-
-class _Drawing:
-    """Tables of one report; strings are joined here because a page holds hundreds of cells and a run millions."""
-
-    def __init__(self, words: Words, figures: str) -> None:
-        self.words, self.figures = words, figures
-        self.share = tuple(str(escape(words.percent(share))) for share in range(101))
-
-    def _bar(self, share: int, largest: int) -> str:
-        return f'<td class="s">{self.share[share]}<i style="width:{share * 100 // largest}%"></i></td>'
-
-    def ledger(self, ledger: Ledger) -> Markup:
-        """The sum of one product as a table: bars, coloured cells, points, total."""
-        say, width = self.words.say, len(ledger.columns)
-        lines = [row for row in ledger.rows if row.cells and row.kind != "total"]
-        largest = max([1, *(value for row in lines for value in row.cells)])
-        out = [f'<table class="t"><caption>{escape(ledger.caption)}</caption><colgroup><col class="cl">']
-        if width:
-            out.append(f'<col class="cs">{"<col>" * width}')
-        out.append(f'<col class="cp"></colgroup><thead><tr><th scope="col">{escape(say("ledger.history"))}</th>')
-        if width:
-            out.append(f'<th scope="col" class="s">{escape(say("ledger.share"))}</th>')
-        out += [f'<th scope="col">{escape(column)}</th>' for column in ledger.columns]
-        out.append(f'<th scope="col" class="p">{escape(say("ledger.points"))}</th></tr></thead><tbody>')
-        longest = max([1, *(row.share or 0 for row in lines)])
-        out += [self._line(row, width, (largest, longest), ledger.decimals) for row in ledger.rows]
-        out.append("</tbody></table>")
-        return Markup("".join(out))
-
-    def _line(self, row: Row, width: int, largest: tuple[int, int], decimals: int) -> str:
-        detail = f'<span class="d">{escape(row.detail)}</span>' if row.detail else ""
-        kind = {"total": ' class="sum"', "reason": ""}.get(row.kind, ' class="quiet"')
-        head = f'<tr{kind}><th scope="row"><bdi>{escape(row.label)}</bdi>{detail}</th>'
-        points = f'<td class="p">{self.words.number(row.points / 10**decimals, decimals)}</td></tr>'
-        if not width:
-            return head + points
-        if row.share is None:
-            return head + "<td></td>" * (width + 1) + points
-        if row.kind == "total":
-            return f'{head}<td class="s">{self.share[row.share]}</td>{_plain(row.cells)}{points}'
-        return head + self._bar(row.share, largest[1]) + _coloured(row.cells, largest[0]) + points
-
-    def heatmap(self, heatmap: Heatmap) -> Markup:
-        """A table of coloured cells under a caption that says the finding."""
-        largest = max([1, *(value for row in heatmap.values for value in row)])
-        columns = "".join([f'<th scope="col"><bdi>{escape(column)}</bdi></th>' for column in heatmap.columns])
-        lines = [
-            f'<tr><th scope="row"><bdi>{escape(label)}</bdi></th>{_coloured(row, largest)}</tr>'
-            for label, row in zip(heatmap.rows, heatmap.values, strict=True)
-        ]
-        return Markup(
-            f'<table class="t"><caption>{said(heatmap.caption)}</caption><colgroup><col class="cl">{"<col>" * len(heatmap.columns)}'
-            f'</colgroup><thead><tr><th scope="col">{escape(heatmap.corner)}</th>{columns}</tr></thead>'
-            f'<tbody>{"".join(lines)}</tbody></table><p class="note">{escape(heatmap.note)}</p>'
-        )
-
-    def pictures(self, item: Item) -> list[Picture]:
-        """The matplotlib figure of a product where pictures are wanted and there is something to show."""
-        lines = [row for row in item.ledger.rows if row.cells and row.kind != "total"]
-        if self.figures == "cells" or not lines:
-            return []
-        kind = {"png": "image/png", "svg": "image/svg+xml"}[self.figures]
-        data = base64.b64encode(draw_ledger(item.ledger, self.figures)).decode("ascii")
-        top = self.words.list([f"{row.label} {self.words.percent(row.share or 0)}" for row in lines[:3]])
-        return [Picture(f"data:{kind};base64,{data}", f"{item.ledger.caption}: {top}")]
-
-
-def _plain(values: tuple[int, ...]) -> str:
-    return "".join([f"<td>{value}</td>" for value in values])

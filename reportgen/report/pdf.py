@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from weasyprint import CSS, HTML
@@ -13,7 +14,8 @@ from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher
 
 from reportgen.errors import RenderError
-from reportgen.report.html import paged_style
+from reportgen.report.document import Report
+from reportgen.report.html import paged_style, render_paged
 
 # Without a base, WeasyPrint only logs a relative address and leaves the picture out; with this one the fetcher refuses it aloud.
 _NOWHERE = "https://nowhere.invalid/"
@@ -31,13 +33,16 @@ def _paged() -> CSS:
     return CSS(string=paged_style())
 
 
-def render_pdf(html: str) -> bytes:
-    """Turn a page of `render_html` into a PDF/UA-1 document.
+def render_pdf(report: Report | str, figures: str = "cells", templates: str | Path | None = None) -> bytes:
+    """A report as a PDF/UA-1 document.
 
     Parameters
     ----------
-    html : str
-        A complete document. Its ``dcterms.created`` is the time written into the file, so the clock does not get in.
+    report : Report or str
+        A report, or a page of `render_html` (or of one's own) as it is. Its ``dcterms.created`` is the time written into the
+        file, so the clock does not get in.
+    figures, templates
+        As for `render_html`; for a report only.
 
     Returns
     -------
@@ -49,6 +54,7 @@ def render_pdf(html: str) -> bytes:
     RenderError
         The page asks for something outside itself, or cannot be laid out.
     """
+    html = report if isinstance(report, str) else render_paged(report, figures, templates)
     with _without_pauses():
         return _write(html)
 

@@ -126,6 +126,12 @@ class Teller:
             }
         return self.words.say(f"{key}.{'two' if len(told) == 2 else 'one'}", **given)
 
+    def notices(self, k: int) -> tuple[str, ...]:
+        """What must be said of the product itself: that its place was paid for, that its price was made for this person."""
+        known = self.why.picks.details[k]
+        keys = (("sponsored", "item.sponsored"), ("price_personalised", "item.priced"))
+        return tuple(self.words.say(key) for flag, key in keys if known.get(flag))
+
     def notes(self, k: int) -> tuple[str, ...]:
         """What would change it, and on how many shoppers it rests."""
         told = self._told(k)

@@ -296,10 +296,10 @@ class Broken:
         self.fail(self.stage == "html" and report.key == self.key)
         return render_html(report, **rest)
 
-    def pdf(self, html: str) -> bytes:
+    def pdf(self, report: Any, **_rest: Any) -> bytes:
         self.pdfs += 1
         self.fail(self.stage == "pdf" and self.pdfs == 2)
-        return b"%PDF-" + html.encode()[:10]
+        return b"%PDF-" + report.key.encode()
 
 
 @pytest.mark.parametrize("stage", ["explain", "report", "html", "pdf"])

@@ -123,7 +123,7 @@ def digests() -> dict[str, str]:
         "html": html.encode(),
         "png": draw_ledger(ledger, "png"),
         "svg": draw_ledger(ledger, "svg"),
-        "pdf": render_pdf(html),
+        "pdf": render_pdf(report),
     }
     return {kind: hashlib.sha256(data).hexdigest() for kind, data in made.items()}
 

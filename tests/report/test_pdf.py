@@ -29,7 +29,7 @@ def locale(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def data(locale: str) -> bytes:
-    return render_pdf(render_html(usual(locale)))
+    return render_pdf(usual(locale))
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_file_is_sound(file: Path, need_tool: Callable[[str, str], str]) -> 
 
 
 def test_the_writer_says_nothing(locale: str, pdf_log: list[str]) -> None:
-    render_pdf(render_html(usual(locale)))
+    render_pdf(usual(locale))
     assert pdf_log == []
 
 
@@ -139,7 +139,7 @@ def test_pictures_have_words_too(pdf_log: list[str]) -> None:
 
 
 def test_the_same_bytes_twice(data: bytes, locale: str) -> None:
-    assert render_pdf(render_html(usual(locale))) == data
+    assert render_pdf(usual(locale)) == data
 
 
 def test_the_same_bytes_in_other_processes_and_time_zones(elsewhere: list[dict[str, str]]) -> None:
@@ -149,14 +149,14 @@ def test_the_same_bytes_in_other_processes_and_time_zones(elsewhere: list[dict[s
 def test_the_only_time_inside_is_the_one_given() -> None:
     why = craft([[[1.0, 0, 0, 0]]])
     report = build_report(why, created="2026-07-01T12:34:56Z")
-    data = render_pdf(render_html(report))
+    data = render_pdf(report)
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert str(pdf.docinfo["/CreationDate"]).startswith("D:20260701123456")
         assert str(pdf.docinfo["/ModDate"]).startswith("D:20260701123456")
         xmp = pdf.Root.Metadata.read_bytes().decode("utf-8")
         assert set(re.findall(r"\d{4}-\d\d-\d\dT[\d:]+Z?", xmp)) == {"2026-07-01T12:34:56Z"}
-    assert hashlib.sha256(data).digest() == hashlib.sha256(render_pdf(render_html(report))).digest()
-    other = render_pdf(render_html(build_report(why, created="2026-07-02T00:00:00Z")))
+    assert hashlib.sha256(data).digest() == hashlib.sha256(render_pdf(report)).digest()
+    other = render_pdf(build_report(why, created="2026-07-02T00:00:00Z"))
     assert other != data
 
 
@@ -228,4 +228,4 @@ def test_the_garbage_collector_is_left_as_it_was(on: bool) -> None:
 def test_a_glyph_that_no_font_has_is_an_error_that_names_the_text() -> None:
     report = build_report(craft([[[1.0, 0, 0, 0]]], titles=["Lamp \u0378"]))  # never assigned
     with pytest.raises(RenderError, match="Lamp"):
-        render_pdf(render_html(report))
+        render_pdf(report)
