@@ -58,14 +58,14 @@ def contribute(
     """
     key, inverse, count = np.unique(events.row * base.size + events.item, return_inverse=True, return_counts=True)
     row, item = np.divmod(key, base.size)
-    summed = np.zeros((key.size, weight.shape[1]))
-    np.add.at(summed, inverse, weight)
+    # Heads first: sums over heads and over a user's items then run along whole arrays.
+    summed = np.stack([np.bincount(inverse, column, minlength=key.size) for column in weight.T])
     last = np.zeros(key.size, dtype=np.int64)
     np.maximum.at(last, inverse, events.event)
-    other = candidates[row]
-    strength, support = heads.values(np.repeat(item, candidates.shape[1]), other.ravel())
-    value = summed[:, None, :] * strength.reshape(key.size, candidates.shape[1], weight.shape[1])
+    # A head without weight adds nothing, whatever it would say.
+    value, support = heads.read(row, item, candidates, wanted=(weight != 0).any(axis=0))
+    value *= summed[:, :, None]
     start = np.where(candidates >= 0, base[candidates], 0.0)
     score = start.copy()
-    np.add.at(score, row, value.sum(axis=2))
-    return Contributions(row, item, last, count, value, support.reshape(other.shape), start, score)
+    np.add.at(score, row, value.sum(axis=0))
+    return Contributions(row, item, last, count, value.transpose(1, 2, 0), support, start, score)

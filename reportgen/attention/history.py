@@ -124,15 +124,14 @@ def seen_items(data: Dataset, users: np.ndarray, looking: bool, against_only: bo
 
     With `against_only` those alone that he returned, hid or rated low.
     """
-    events = gather_events(data, users, WHOLE)
+    events, width = gather_events(data, users, WHOLE), data.item_ids.size
     strong = strong_types(data, looking)[data.types[events.event]]
     if against_only:
         strong &= events.value < 0
-    one = np.ones(int(strong.sum()), dtype=np.int8)
-    shape = (users.size, data.item_ids.size)
-    seen = sparse.csr_matrix((one, (events.row[strong], events.item[strong])), shape=shape)
-    seen.data[:] = 1  # several events on one item were summed, and an int8 sum may come round to 0
-    return seen
+    place = np.sort(events.row[strong] * width + events.item[strong])
+    row, item = np.divmod(place[np.diff(place, prepend=-1) > 0], max(width, 1))  # several events on one item are one
+    start = np.searchsorted(row, np.arange(users.size + 1))
+    return sparse.csr_matrix((np.ones(item.size, dtype=np.int8), item, start), shape=(users.size, width))
 
 
 def holdout_mask(data: Dataset, looking: bool) -> np.ndarray:

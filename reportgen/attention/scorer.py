@@ -32,7 +32,7 @@ from reportgen.data.dataset import Dataset
 from reportgen.errors import InputError, ModelError
 
 #: Users scored in one go: at most so many, and at most so many numbers, which then stay in the cache.
-_CHUNK, _CELLS = 512, 2_000_000
+_CHUNK, _CELLS = 192, 1_500_000
 #: Share of the items that are treated as new while head weights are learnt.
 _HIDDEN = 0.1
 #: Sets of half-lives to choose from, in orders: long histories, short histories.
@@ -191,7 +191,8 @@ class AttentionScorer(BaseEstimator):
         """Scores of all items for a batch of histories: float32, shape (B, I)."""
         check_is_fitted(self)
         total = self.heads().total(events, self._weights(events).astype(np.float32))
-        return np.asarray(total + self.base_.astype(np.float32))
+        total += self.base_.astype(np.float32)
+        return total
 
     def seen(self, data: Dataset, users: np.ndarray) -> sparse.csr_matrix:
         """Items that are not recommended again because the user took, returned or hid them: int8, shape (B, I).

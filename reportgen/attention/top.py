@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-#: Columns per block.
-_BLOCK = 64
+#: Columns per group.
+_GROUP = 32
 
 
 def best_columns(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +34,8 @@ def best_columns(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     best = np.full((rows, n), -np.inf, dtype=scores.dtype)
     if width == 0 or rows == 0:
         return codes, best
-    row, column = np.nonzero((scores >= _bound(scores, width)[:, None]) & (scores > -np.inf))
+    least = np.maximum(_bound(scores, width), np.finfo(scores.dtype).min)  # no -inf
+    row, column = np.divmod(np.flatnonzero(scores >= least[:, None]), scores.shape[1])
     value = scores[row, column]
     order = np.lexsort((column, -value, row))
     row, column, value = row[order], column[order], value[order]
@@ -74,10 +75,11 @@ def best_lists(
     """
     codes = np.full((users.size, n), -1, dtype=np.int64)
     best = np.full((users.size, n), -np.inf, dtype=np.float32)
+    shut = np.flatnonzero(closed)
     for at in range(0, users.size, chunk):
         batch = users[at : at + chunk]
         scores = scores_of(batch)
-        scores[:, closed] = -np.inf
+        scores[:, shut] = -np.inf
         own = seen_of(batch).tocoo()
         scores[own.row, own.col] = -np.inf
         codes[at : at + chunk], best[at : at + chunk] = best_columns(scores, n)
@@ -87,8 +89,12 @@ def best_lists(
 def _bound(scores: np.ndarray, n: int) -> np.ndarray:
     """A number per row that the `n` best columns all reach, and few others.
 
-    The n-th largest of the maxima of blocks of columns is one, and far cheaper to find than the n-th best column.
+    The n-th largest of the maxima of groups of columns is one, and far cheaper to find than the n-th best column. A
+    group is every so many-th column: the maxima of all groups are then taken side by side.
     """
-    starts = np.arange(0, scores.shape[1], max(1, min(_BLOCK, scores.shape[1] // n)))
-    tops = np.maximum.reduceat(scores, starts, axis=1)
-    return np.asarray(np.partition(tops, tops.shape[1] - n, axis=1)[:, tops.shape[1] - n])
+    groups = max(n, scores.shape[1] // _GROUP)
+    each = scores.shape[1] // groups
+    tops = scores[:, : each * groups].reshape(len(scores), each, groups).max(axis=1)
+    rest = scores[:, each * groups :]
+    np.maximum(tops[:, : rest.shape[1]], rest, out=tops[:, : rest.shape[1]])
+    return np.asarray(np.partition(tops, groups - n, axis=1)[:, groups - n])
