@@ -1,6 +1,6 @@
 """How fast reports are drawn: HTML and PDF, beside the usual way (pandas loop, pyplot and seaborn, base64 PNG, string template).
 
-    python benchmarks/render.py [--quick]
+    python benchmarks/render.py [--quick] [--html] [--memory N] [--writers]
 
 Everything runs in one process on one core, on the same made-up report: 5 products, 15 history items, 5 kinds of evidence.
 The last line is one JSON object.
@@ -9,23 +9,28 @@ The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
+import gzip
+import hashlib
 import json
+import os
 import platform
-import re
-import resource
-import time
-from collections.abc import Callable
+import subprocess
+import sys
 from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 from _naive import naive_report
-from weasyprint import HTML
+from _render_pdf import memory_growth, other_writers, pdf_figures, seconds
 
-from reportgen import build_report, make_shop, render_html, render_pdf
+from reportgen import build_report, make_shop, render_html
 from reportgen.explain.explanation import Explanation, ModelFacts, Past, Picks, Usage
+from reportgen.report.build import build_reports
 
 ITEMS, EVENTS = 5, 15
+#: Users at a time, as in a run.
+CHUNK = 64
+HASH_SEEDS = ("0", "1", "4242")
 HEADS = ("together", "category", "brand", "price", "title")
 DAY = 86_400_000_000
 
@@ -77,46 +82,52 @@ def frame(why: Explanation) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def plain_page(why: Explanation) -> str:
-    """The plain semantic page of the same content: every history item a row, no thought given to cost."""
-    tables = []
-    for k in range(ITEMS):
-        rows = "".join(
-            f"<tr><th scope='row'>{why.past.title[j]}</th>"
-            + "".join(f"<td>{cell:.3f}</td>" for cell in (why.net[k, j], *why.attention[k, j]))
-            + "</tr>"
-            for j in range(EVENTS)
-        )
-        tables.append(
-            f"<h2>{why.picks.title[k]}</h2><table><thead><tr><th>History</th><th>Points</th>"
-            f"{''.join(f'<th>{h}</th>' for h in HEADS)}</tr></thead><tbody>{rows}</tbody></table>"
-        )
-    return f"<!DOCTYPE html><html lang='en'><head><title>Plain</title></head><body><h1>Plain</h1>{''.join(tables)}</body></html>"
+def html_figures(quick: bool) -> dict[str, float]:
+    """From explanation to page, in chunks as a run makes them and one by one, and the usual way beside it.
+
+    Every explanation is a new one, so that nothing of it is known before; its making is not measured.
+    """
+    n_chunks, n_naive = (8, 1) if quick else (64, 5)
+    whys = iter([explanation(seed) for seed in range((2 * n_chunks + 2) * CHUNK)])
+    chunks = [[next(whys) for _ in range(CHUNK)] for _ in range(n_chunks + 1)]
+    together = seconds(lambda k: [render_html(report) for report in build_reports(chunks[k])], n_chunks) / CHUNK
+    alone = seconds(lambda _: render_html(build_report(next(whys))), n_chunks * CHUNK)
+    reports = list(build_reports([explanation(seed) for seed in range(CHUNK)]))
+    draw = seconds(lambda k: render_html(reports[k % CHUNK]), n_chunks * CHUNK)
+    to_json = seconds(lambda k: reports[k % CHUNK].to_json(), n_chunks * CHUNK)
+    naive = seconds(lambda k: naive_report(frame(explanation(k))), n_naive)
+    pages = [render_html(report).encode() for report in reports]
+    return {
+        "html/per_second": 1 / together,
+        "html/alone_per_second": 1 / alone,
+        "html/draw_per_second": 1 / draw,
+        "html/naive_ratio": naive / together,
+        "html/naive_seconds": naive,
+        "html/bytes": float(np.mean([len(page) for page in pages])),
+        "html/gzip_bytes": float(np.mean([len(gzip.compress(page, mtime=0)) for page in pages])),
+        "html/same_in_processes": same_elsewhere(),
+        "json/per_second": 1 / to_json,
+        "json/bytes": float(np.mean([len(report.to_json().encode()) for report in reports])),
+    }
 
 
-def seconds(call: Callable[[int], object], repeat: int) -> float:
-    """CPU seconds per call, after one warm-up."""
-    call(0)
-    start = time.process_time()
-    for k in range(repeat):
-        call(k + 1)
-    return (time.process_time() - start) / repeat
+def digest() -> str:
+    """SHA-256 of some pages and their JSON, one after another."""
+    reports = list(build_reports([explanation(seed) for seed in range(CHUNK)]))
+    made = "".join([render_html(report) + report.to_json() for report in reports])
+    return hashlib.sha256(made.encode()).hexdigest()
 
 
-def peak() -> int:
-    """Peak resident memory of this process in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def memory_growth(pages: list[str], count: int) -> dict[str, float]:
-    """Peak memory after the first twentieth of `count` PDFs and after all of them."""
-    first = max(10, count // 20)
-    for k in range(first):
-        render_pdf(pages[k % len(pages)])
-    early = peak()
-    for k in range(first, count):
-        render_pdf(pages[k % len(pages)])
-    return {"pdf/memory_count": count, "pdf/memory_first_bytes": early, "pdf/memory_last_bytes": peak()}
+def same_elsewhere() -> int:
+    """How many processes, each with its own hash seed, made the same bytes; a difference is an error and no figure."""
+    found = set()
+    for seed in HASH_SEEDS:
+        command = [sys.executable, __file__, "--digest"]
+        told = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True)
+        found.add(told.stdout)
+    if len(found) != 1:
+        raise AssertionError("the pages of one input differ from process to process")
+    return len(HASH_SEEDS)
 
 
 def main() -> None:
@@ -124,40 +135,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a small version, under 30 seconds")
     parser.add_argument("--memory", type=int, default=0, help="also render this many PDFs and look at memory")
-    given = parser.parse_args()
-    whys = [explanation(seed) for seed in range(40)]
-    reports = [build_report(why) for why in whys]
-    pages = [render_html(report) for report in reports]
-    n_html, n_pdf, n_naive = (200, 4, 1) if given.quick else (2000, 20, 5)
-    both = seconds(lambda k: render_html(build_report(whys[k % 40])), n_html)
-    draw = seconds(lambda k: render_html(reports[k % 40]), n_html)
-    naive = seconds(lambda k: naive_report(frame(whys[k % 40])), n_naive)
-    pdf = seconds(lambda k: render_pdf(pages[k % 40]), n_pdf)
-    bare = [re.sub(r"<table.*?</table>", "", page, flags=re.S) for page in pages]
-    no_tables = seconds(lambda k: render_pdf(bare[k % 40]), n_pdf)
-    plain = seconds(
-        lambda k: HTML(string=plain_page(whys[k % 40])).write_pdf(pdf_variant="pdf/ua-1"), max(2, n_pdf // 4)
+    parser.add_argument("--html", action="store_true", help="leave the PDFs out")
+    parser.add_argument(
+        "--writers", action="store_true", help="also Chromium, typst, reportlab and fpdf2, where installed"
     )
-    cells = np.mean([page.count("<td") + page.count("<th") for page in pages])
-    figures = {
-        "html/per_second": 1 / both,
-        "html/draw_per_second": 1 / draw,
-        "html/naive_ratio": naive / both,
-        "html/naive_seconds": naive,
-        "html/bytes": float(np.mean([len(page.encode()) for page in pages])),
-        "pdf/per_second": 1 / pdf,
-        "pdf/plain_ratio": plain / pdf,
-        "pdf/bytes": float(np.mean([len(render_pdf(page)) for page in pages[:4]])),
-        "pdf/cells": float(cells),
-        "pdf/ms_per_cell": 1000 * (pdf - no_tables) / cells,
-        "pdf/ms_without_tables": 1000 * no_tables,
-    }
-    if given.memory:
-        figures |= memory_growth(pages, given.memory)
-    conditions = {
+    parser.add_argument("--digest", action="store_true", help="only print the hash of some pages")
+    given = parser.parse_args()
+    if given.digest:
+        print(digest())
+        return
+    figures = html_figures(given.quick)
+    whys = [explanation(seed) for seed in range(CHUNK)]
+    if not given.html:
+        reports = list(build_reports(whys))
+        figures |= pdf_figures(whys, reports, given.quick)
+        if given.memory:
+            figures |= memory_growth(reports, given.memory)
+    told = {}
+    if given.writers:
+        more, told = other_writers(whys, given.quick)
+        figures |= more
+    conditions = told | {
         "items": ITEMS,
         "events": EVENTS,
         "heads": len(HEADS),
+        "chunk": CHUNK,
         "python": platform.python_version(),
         "weasyprint": version("weasyprint"),
         "seconds": "CPU",

@@ -21,6 +21,8 @@ from reportgen.errors import ConfigError
 
 Check = Callable[[Any], "str | None"]
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_FONT = r"""(?:"[\w -]+"|'[\w -]+'|[^\W\d][\w-]*(?: [^\W\d][\w-]*)*)"""
+_FONTS = re.compile(rf"{_FONT}(?: *, *{_FONT})*")
 _PATH = "/%:@!$&()*+,;=~-._"
 _MAILTO = re.compile(r"(?i:mailto:)[\w.+-]+@[\w-]+(\.[\w-]+)+(\?subject=[\w .%-]*)?", re.ASCII)
 
@@ -84,6 +86,24 @@ def no_encoding(value: str) -> str | None:
 def no_link(value: str) -> str | None:
     """Say that ``value`` is neither empty nor a link that may be shown."""
     return None if not value or safe_url(value) else "is not a link that may be shown; write https://... or mailto:..."
+
+
+def no_fonts(value: str) -> str | None:
+    """Say that ``value`` is not a CSS list of font families: names of letters, digits, spaces and hyphens, in quotes or not."""
+    if len(value) <= 300 and (not value or _FONTS.fullmatch(value)):
+        return None
+    return "is not a list of font names; write for example '\"Open Sans\", Arial, sans-serif'"
+
+
+def no_picture_path(value: str) -> str | None:
+    """Say that ``value`` is not the path of a picture file; an address on the web is none."""
+    if re.match(r"[A-Za-z][\w+.-]+:|//", value):
+        return "is an address; a page fetches nothing, so save the picture and give the path of the file"
+    return (
+        None
+        if re.fullmatch(r"|.*\.(?i:png|svg|jpe?g)", value, re.DOTALL)
+        else "is not the path of a png, svg or jpg file"
+    )
 
 
 def unlike(pattern: str, wanted: str) -> Check:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from os import PathLike
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, Literal
 
 from reportgen.checks import (
@@ -13,7 +14,9 @@ from reportgen.checks import (
     checked,
     keys_of,
     no_encoding,
+    no_fonts,
     no_link,
+    no_picture_path,
     no_regex,
     no_zone,
     safe_url,
@@ -22,6 +25,7 @@ from reportgen.checks import (
     unlike,
 )
 from reportgen.errors import ConfigError
+from reportgen.languages import choose_locale, unavailable
 
 __all__ = ["Config", "load_config", "safe_url"]
 
@@ -30,7 +34,11 @@ ITEM_FLAGS = ("sensitive", "sponsored", "price_personalised")
 ITEM_TEXTS = ("category", "brand", "currency", "url", "description")
 ITEM_COLUMNS = ("item_id", "title", *ITEM_TEXTS, "price", "tags", *ITEM_FLAGS)
 USER_COLUMNS = ("user_id", "name", "email", "locale", "opted_out")
+PAGE_FIELDS = ("brand", "category", "price", "date", "event")
+RECORD_FIELDS = ("item_id", "title", "date", "event", "support")
 EVENT_VALUES = {"purchase": 1.0, "cart": 0.5, "view": 0.2, "rating": 1.0, "return": -1.0, "hide": -1.0}
+_MACHINE = ("memory_limit", "threads", "spill_folder", "spill_limit")
+_SIZE = r"[1-9][0-9]*(\.[0-9]+)? ?[MGT]i?B"
 # The names of the carrier's own columns, and the kinds that their form allows.
 _FIXED_KIND: dict[str, tuple[str, ...]] = (
     dict.fromkeys(("item_id", "title", "in_catalogue", *ITEM_FLAGS), ())
@@ -54,6 +62,10 @@ class InputConfig:
     max_ratio: float = checked(200.0, below(1))
     max_cell: int = checked(100_000, below(1))
     max_rows: int = checked(1_000_000_000, below(1))
+    memory_limit: str = checked("1.5GB", unlike(_SIZE, 'a size such as "500MB" or "1.5GB"'))
+    threads: int = checked(0, below(0))
+    spill_folder: str = ""
+    spill_limit: str = checked("64GB", unlike(_SIZE, 'a size such as "500MB" or "1.5GB"'))
 
 
 @dataclass(frozen=True)
@@ -121,10 +133,19 @@ class Feature:
 
 @dataclass(frozen=True)
 class Rules:
-    """Which items are sensitive beyond the catalogue's own flag."""
+    """What is sensitive beyond the catalogue's own flag: categories and titles, and events from a ``source`` such as "gift"."""
 
     category: tuple[str, ...] = ()
     title_pattern: str = checked("", no_regex)
+    source: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Which fields of the catalogue and of the events may be written: in the words of a page, and in its record of numbers."""
+
+    page: tuple[str, ...] = field(default=PAGE_FIELDS, metadata=keys_of(PAGE_FIELDS))
+    record: tuple[str, ...] = field(default=RECORD_FIELDS, metadata=keys_of(RECORD_FIELDS))
 
 
 @dataclass(frozen=True)
@@ -135,6 +156,7 @@ class Privacy:
     support_floor: int = checked(5, below(0))
     show_name: bool = True
     rules: Rules = Rules()
+    fields: Fields = Fields()
 
 
 @dataclass(frozen=True)
@@ -165,9 +187,11 @@ class Look:
     """The operator's look; ``logo`` is only a path here, opened by the page's own guarded reader."""
 
     accent: str = checked("", unlike("|#[0-9a-fA-F]{6}", "a colour like #1a2b3c"))
-    font: str = ""
+    font: str = checked("", no_fonts)
     footer: str = ""
-    logo: str = checked("", unlike(r"|.*\.(?i:png|svg|jpe?g)", "the path of a png, svg or jpg file"))
+    logo: str = checked("", no_picture_path)
+    logo_alt: str = ""
+    paper: Literal["A4", "Letter"] = "A4"
 
 
 @dataclass(frozen=True)
@@ -177,9 +201,13 @@ class ReportConfig:
     n: int = checked(5, below(1))
     reasons: int = checked(6, below(1))
     history_cap: int = checked(200, below(1))
-    locale: Literal["en", "zh-CN"] = "en"
+    locale: str = checked("en", unavailable)
     title_length: int = checked(120, below(8))
     synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        # "en-GB" and "zh" are kept as the language that serves them, so that equal settings are equal
+        object.__setattr__(self, "locale", choose_locale(self.locale) or self.locale)
 
 
 @dataclass(frozen=True)
@@ -204,8 +232,12 @@ class Config:
         return config
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data with sorted free keys, the same for equal settings: fit for JSON and for a manifest."""
+        """Plain data with sorted free keys, the same for equal settings: fit for JSON and for a manifest.
+
+        How much of this machine the reader may take changes no byte of any output and is left out.
+        """
         plain: dict[str, Any] = _plain(asdict(self))
+        plain["input"] = {name: value for name, value in plain["input"].items() if name not in _MACHINE}
         return plain
 
 
@@ -226,6 +258,8 @@ def _cross_check(config: Config, source: str) -> None:
     for rule in (*config.events.exclude, *config.items.exclude):
         if sum((bool(rule.values), bool(rule.pattern), rule.at_most is not None)) != 1:
             raise ConfigError(f'{source}: exclude "{rule.reason}" needs exactly one of values, pattern, at_most')
+    if config.look.logo and not (config.look.logo_alt.strip() or config.operator.name.strip()):
+        raise ConfigError(f"{source}: [look] logo needs words for those who cannot see it; set logo_alt or [operator] name")
     for name, feature in config.features.items():
         usual = _FIXED_KIND.get(name, (feature.kind,))
         if feature.kind not in usual:
@@ -242,7 +276,7 @@ def _plain(value: Any) -> Any:
 
 
 def load_config(path: str | PathLike[str]) -> Config:
-    """Read and check a TOML file.
+    """Read and check a TOML file. A relative path in it starts at the folder of the file.
 
     Raises
     ------
@@ -256,4 +290,7 @@ def load_config(path: str | PathLike[str]) -> Config:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: is not valid TOML ({error})") from error
-    return Config.from_dict(raw, str(path))
+    config = Config.from_dict(raw, str(path))
+    if not config.look.logo:
+        return config
+    return replace(config, look=replace(config.look, logo=str(Path(fspath(path)).parent / config.look.logo)))

@@ -66,7 +66,8 @@ colours = {kind = "tags", column = "colour", label = {en = "colour", "zh-CN" = "
 sensitive = "exclude"
 support_floor = 10
 show_name = false
-rules = {category = ["Health"], title_pattern = "(?i)test"}
+rules = {category = ["Health"], title_pattern = "(?i)test", source = ["gift"]}
+fields = {page = ["price"], record = ["title"]}
 
 [operator]
 name = "Shop"
@@ -81,6 +82,8 @@ accent = "#1A2b3c"
 font = "Noto Sans"
 footer = "Thank you"
 logo = "logo.svg"
+logo_alt = "Example Shop"
+paper = "Letter"
 
 [report]
 n = 3
@@ -150,7 +153,7 @@ def test_settings_are_frozen_and_can_be_sent_to_a_worker() -> None:
         ({"report": {"n": 2.5}}, ("report.n = 2.5", "a whole number")),
         ({"report": {"n": 0}}, ("[report] n", "too small", "1")),
         ({"report": {"synthetic": 1}}, ("report.synthetic = 1", "true or false")),
-        ({"report": {"locale": "de"}}, ("report.locale = 'de'", '"en", "zh-CN"')),
+        ({"report": {"locale": "de"}}, ("[report] locale: 'de'", "use one of en, zh-CN")),
         ({"input": {"max_ratio": float("nan")}}, ("input.max_ratio", "a finite number")),
         ({"input": {"max_ratio": float("inf")}}, ("input.max_ratio", "a finite number")),
         ({"input": {"encoding": "utf8-ish"}}, ("utf8-ish", "text encoding")),

@@ -16,6 +16,7 @@ from reportgen.config import Config, load_config
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
+    ROOT / "README.zh-CN.md",
     ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
@@ -56,6 +57,39 @@ def test_the_code_in_the_readme_runs() -> None:
     assert isinstance(scope["data"], Dataset)
     assert str(scope["html"]).startswith("<!DOCTYPE html>")
     assert bytes(scope["pdf"]).startswith(b"%PDF-")  # type: ignore[arg-type]
+
+
+#: A block of code, fenced or indented.
+_CODE = re.compile(r"^```\w*\n(.*?)^```|((?:^ {4}[^\n]*\n)+)", re.DOTALL | re.MULTILINE)
+
+
+def _code(text: str) -> list[str]:
+    """Code blocks, line by line, without the comments, which are translated."""
+    lines = ["".join(found.groups("")) for found in _CODE.finditer(text)]
+    return [re.sub(r"(?:^|\s)#.*", "", line).strip() for block in lines for line in block.splitlines()]
+
+
+def _facts(text: str) -> tuple[list[str], list[str], list[str]]:
+    """Figures, code words and links of the prose."""
+    prose = _CODE.sub("", text)
+    links = re.findall(r"\]\(([^)]+)\)", prose)
+    words = [" ".join(word.split()) for word in re.findall(r"`([^`]+)`", prose)]
+    figures = re.findall(r"\d(?:[\d.,]*\d)?", re.sub(r"`[^`]+`|\]\([^)]+\)|PDF/\S+|UTF-8", "", prose))
+    return sorted(figures), sorted(words), sorted(links)
+
+
+def test_the_chinese_readme_has_the_same_commands_and_figures() -> None:
+    """`README.zh-CN.md` follows `README.md`: change both."""
+    english, chinese = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
+    assert len(_code(english)) >= 12
+    assert _code(chinese) == _code(english)
+    figures, words, links = _facts(english)
+    more_figures, more_words, more_links = _facts(chinese)
+    assert more_figures == figures
+    assert not set(words) - set(more_words)
+    assert set(more_links) - {"README.md", "docs/words.md"} == set(links) - {"README.zh-CN.md", "docs/words.md"}
+    changed = _code(english.replace("--pdf-limit 50", "--pdf-limit 60"))
+    assert changed != _code(chinese)  # control
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.metadata import distributions
 from pathlib import Path
@@ -34,3 +35,16 @@ def test_a_package_that_is_wanted_with_an_extra_is_pinned_with_it(file: str) -> 
 def test_no_lock_file_names_an_address() -> None:
     for path in REQUIREMENTS.glob("*.txt"):
         assert not re.search(r"^--\w|://", path.read_text("utf-8"), re.MULTILINE), path.name
+
+
+def test_the_lock_of_the_validators_names_hashes_and_no_place_to_take_them_from() -> None:
+    folder = Path(__file__).resolve().parent / "validators"
+    lock = json.loads((folder / "package-lock.json").read_text("utf-8"))
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert len(packages) > 50
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        assert package["integrity"].startswith("sha512-"), name
+    wanted = json.loads((folder / "package.json").read_text("utf-8"))["devDependencies"]
+    assert lock["packages"][""]["devDependencies"] == wanted
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in wanted.values())

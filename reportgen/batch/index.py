@@ -1,18 +1,33 @@
-"""The run's own page for people: ``index.html``."""
+"""The run's own page for people: ``index.html``, in the language of the run.
+
+A report is found by its key without script. Up to `MOST_LISTED` reports stand on the page, in groups that open by themselves when
+the browser searches the page or is sent to ``index.html#key-<key>``. Above that the page stays small: the folder of a report follows
+from the first two letters of its key, so a table of the 256 folders leads to each report in two looks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from reportgen.audit.manifest import Manifest, Output
 from reportgen.batch.options import FORMATS
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings
-from reportgen.report.html import render_page
+from reportgen.report.html import gap, render_page
+from reportgen.report.theme import theme_css, theme_of
+from reportgen.report.words import Words, words
+from reportgen.text import clean
 
-#: Links on the page; a page with a link for each of 50,000 users helps nobody.
-MOST_LINKS = 200
+#: Reports on the page: about 170 bytes each. Failures shown: more help nobody.
+MOST_LISTED, MOST_FAILURES = 2_000, 200
+#: Base32 in the order of its values, so that keys sort like the folders that hold them.
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_SECOND = [_LETTERS[at : at + 4] for at in range(0, 32, 4)]
 
 
 def render_index(
@@ -22,29 +37,78 @@ def render_index(
     outputs: Sequence[Output],
     failures: Sequence[Failure],
 ) -> str:
-    """Tell what was made, for how many, from what, what was left out and how to verify it."""
+    """Tell what was made, for how many, what went wrong, how to find a report and how to verify it.
+
+    Returns
+    -------
+    str
+        HTML; below 0.5 MB for any number of users.
+    """
     paths = {output.path for output in outputs}
+    say = words(settings.locale)
+    there = sorted((person for person in people if _files(person, paths)), key=_by_key)
+    config = settings.config
+    look = theme_of(config.look, clean(config.operator.name))
     values: dict[str, Any] = {
         "manifest": manifest,
-        "made": _made(outputs),
-        "links": [_links(person, paths) for person in people[:MOST_LINKS]],
-        "more": max(len(people) - MOST_LINKS, 0),
-        "failures": failures[:MOST_LINKS],
+        "say": say.say,
+        "number": say.count,
+        "language": say,
+        "gap": gap(say.locale),
+        "as_of": say.date(_microseconds(manifest.as_of)),
+        "theme": Markup(theme_css(look)),
+        "look": look,
+        "made": say.list([f"{say.count(count)} {word}" for word, count in _made(outputs)]),
+        "reports": len(there),
+        "groups": list(_groups(there, paths, say)) if len(there) <= MOST_LISTED else [],
+        "folders": _folders(there) if len(there) > MOST_LISTED else [],
+        "failures": failures[:MOST_FAILURES],
         "aside": [problem for problem in manifest.problems if not problem["kept"]],
         "notices": [problem for problem in manifest.problems if problem["kept"]],
-        "example": next(
-            (f"{person.stem}.{word}" for person in people for word in FORMATS if f"{person.stem}.{word}" in paths), ""
-        ),
+        "example": next((path for person in there for _, path in _files(person, paths)), "index.html"),
     }
     return render_page("index.html", values, settings.templates)
 
 
-def _made(outputs: Sequence[Output]) -> list[tuple[str, int]]:
+def _microseconds(iso: str) -> int:
+    return int(datetime.fromisoformat(iso).timestamp()) * 1_000_000
+
+
+def _made(outputs: Iterable[Output]) -> list[tuple[str, int]]:
     """Reports per format, in the order of formats."""
     ends = [output.path.rpartition(".")[2] for output in outputs if output.path.startswith("reports/")]
     return [(word.upper(), ends.count(word)) for word in FORMATS if word in ends]
 
 
-def _links(person: Person, paths: set[str]) -> dict[str, Any]:
-    there = [(word.upper(), f"{person.stem}.{word}") for word in FORMATS if f"{person.stem}.{word}" in paths]
-    return {"key": person.key, "locale": person.locale, "files": there}
+def _files(person: Person, paths: set[str]) -> list[tuple[str, str]]:
+    return [(word.upper(), path) for word in FORMATS if (path := f"{person.stem}.{word}") in paths]
+
+
+def _by_key(person: Person) -> list[int]:
+    return [_LETTERS.find(letter) for letter in person.key]
+
+
+def _groups(people: Iterable[Person], paths: set[str], say: Words) -> Iterator[dict[str, Any]]:
+    """Reports by the first letter of their keys; lines are joined here, for a page can hold thousands."""
+    for letter, group in groupby(people, key=lambda person: person.key[0]):
+        lines = [_line(person, _files(person, paths), say.locale) for person in group]
+        yield {"letter": letter, "count": say.say("index.n_reports", len(lines)), "lines": Markup("".join(lines))}
+
+
+def _line(person: Person, files: list[tuple[str, str]], usual: str) -> str:
+    """One report: its key leads to the first format, further formats follow."""
+    (_, first), *more = files
+    links = "".join([f' <a href="{path}">{word}</a>' for word, path in more])
+    language = "" if person.locale == usual else f" <span>{escape(person.locale)}</span>"
+    return f'<li id="key-{person.key}"><a href="{first}">{person.key}</a>{links}{language}</li>'
+
+
+def _folders(people: Iterable[Person]) -> list[dict[str, Any]]:
+    """The folders of all reports as a table: first letters down, second letters across; None where a folder is empty."""
+    full = {person.stem.split("/")[1] for person in people}
+    rows = []
+    for row, letter in enumerate(_LETTERS):
+        names = [f"{8 * row + column:02x}" for column in range(8)]
+        cells = [(name if name in full else None, second) for name, second in zip(names, _SECOND, strict=True)]
+        rows.append({"letter": letter, "cells": cells})
+    return rows

@@ -13,10 +13,9 @@ from reportgen.data.dataset import Dataset
 from reportgen.data.schema import show
 from reportgen.errors import InputError
 from reportgen.explain.privacy import pseudonym
-from reportgen.report.words import LOCALES
+from reportgen.languages import choose_locale
 from reportgen.text import clean
 
-_BY_TAG = {tag.casefold(): tag for tag in LOCALES}
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}", re.IGNORECASE)
 _REASON = 200
 
@@ -101,5 +100,5 @@ def _text(value: object) -> str:
 
 
 def language(own: object, usual: str) -> str:
-    """A user's own language where reports are written in it, else the usual one."""
-    return _BY_TAG.get(_text(own).strip().replace("_", "-").casefold(), usual)
+    """The language that serves a user's own tag, else the usual one (see `reportgen.languages.choose_locale`)."""
+    return choose_locale(_text(own)) or usual

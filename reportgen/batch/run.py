@@ -26,7 +26,7 @@ from reportgen.batch.trust import PATH as TRUST_FILE
 from reportgen.batch.trust import measure_run
 from reportgen.batch.work import Clock, Worker
 from reportgen.data.dataset import Dataset
-from reportgen.errors import ReportgenError
+from reportgen.errors import ConfigError, ReportgenError
 from reportgen.explain.privacy import make_privacy
 from reportgen.explain.why import model_facts
 from reportgen.report.record import iso
@@ -82,8 +82,8 @@ def build_run(
     check_folder(settings.out, settings.overwrite)
     scorer.check_data(data)
     choice = choose(data, settings.key, settings.locale, settings.users, settings.limit)
-    rules = settings.config.privacy
-    privacy = make_privacy(data, rules.sensitive, rules.rules.category, rules.rules.title_pattern)
+    privacy = make_privacy(data, settings.config.privacy)
+    _check_floor(settings, scorer)
     made_up = settings.synthetic or settings.config.report.synthetic
     folder = RunFolder(settings.out, settings.overwrite, made_up)
     worker = Worker(settings, data, scorer, privacy, folder, tools or Tools(), clock)
@@ -104,6 +104,16 @@ def build_run(
         tuple(worker.failures),
         {stage: worker.seconds[stage] for stage in ("trust", *STAGES, "finish") if stage in worker.seconds},
     )
+
+
+def _check_floor(settings: RunSettings, scorer: AttentionScorer) -> None:
+    """A model may come from elsewhere, and name reasons that rest on fewer shoppers than this configuration allows."""
+    floor = settings.config.privacy.support_floor
+    if scorer.min_support < floor:
+        raise ConfigError(
+            f"[privacy] support_floor = {floor}, but the model names reasons from {scorer.min_support} shoppers on; "
+            "fit it again with this configuration"
+        )
 
 
 def _measure(worker: Worker) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from reportgen.explain.why import explain_many
 from reportgen.report.build import build_report
 from reportgen.report.document import Report
 from reportgen.report.html import render_html
+from reportgen.report.theme import theme_of
 from reportgen.report.words import LOCALES
 
 STAGES = ("explain", "report", "html", "pdf", "write")
@@ -99,6 +101,7 @@ class RunSettings:
             wrong = next((word for word in given if word not in known), None)
             if wrong is not None or not given:
                 raise ConfigError(f"{what} {wrong or ''!r} is not available; use one of {', '.join(known)}")
+        theme_of(self.config.look)  # a logo that cannot be used stops the run at once, not user by user
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a manifest holds them: no folder, no key, users as pseudonyms."""
@@ -106,6 +109,8 @@ class RunSettings:
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         options["formats"] = [word for word in FORMATS if word in self.formats]
         options["own_templates"] = self.templates is not None
+        logo = theme_of(self.config.look).logo  # its name alone would not tell that another picture is in the pages now
+        options["logo_sha256"] = sha256(logo.encode("ascii")).hexdigest() if logo else None
         options["users"] = None if self.users is None else sorted(pseudonym(self.key, user) for user in set(self.users))
         return {"config": plain_config(self.config, self.key), "options": options}
 

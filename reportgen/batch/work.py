@@ -19,6 +19,7 @@ from reportgen.explain.fidelity import Trust
 from reportgen.explain.privacy import Privacy
 from reportgen.report.build import Reader
 from reportgen.report.document import Report
+from reportgen.report.ledgers import Figures, many_figures
 
 Clock = Callable[[], float]
 
@@ -65,9 +66,10 @@ class Worker:
     def chunk(self, people: Sequence[Person], with_pdf: Sequence[bool]) -> Iterator[Person]:
         """Make the reports of some users and yield each when finished; one that fails is noted and the rest go on."""
         pdf = dict(zip((person.key for person in people), with_pdf, strict=True))
-        for person, why in self._explained(people):
+        explained = self._explained(people)
+        for (person, why), figures in zip(explained, self._rounded([why for _, why in explained]), strict=True):
             try:
-                self._one(person, why, pdf[person.key])
+                self._one(person, why, figures, pdf[person.key])
             except SetAsideError as aside:
                 self.failures.append(failure(person, str(aside), aside.__cause__ or aside))
             else:
@@ -104,9 +106,17 @@ class Worker:
             self.failures.append(failure(person, "explain", aside.__cause__ or aside))
             return []
 
-    def _one(self, person: Person, why: Explanation, with_pdf: bool) -> None:
+    def _rounded(self, whys: Sequence[Explanation]) -> Sequence[Figures | None]:
+        """The figures of a chunk, rounded together; where that fails, each report rounds its own, and one fails alone."""
+        try:
+            with self._stage("report"):
+                return many_figures(whys)
+        except SetAsideError:
+            return [None] * len(whys)
+
+    def _one(self, person: Person, why: Explanation, figures: Figures | None, with_pdf: bool) -> None:
         with self._stage("report"):
-            report = self._report(person, why)
+            report = self._report(person, why, figures)
             files = {"json": _encode(report.to_json() + "\n")} if "json" in self.settings.formats else {}
         formats = {word for word in self.settings.formats if word != "pdf" or with_pdf}
         look = {"figures": self.settings.figures, "templates": self.settings.templates}
@@ -120,7 +130,7 @@ class Worker:
             self._write(person, files)
         self.made.update(files.keys())
 
-    def _report(self, person: Person, why: Explanation) -> Report:
+    def _report(self, person: Person, why: Explanation, figures: Figures | None) -> Report:
         settings = self.settings
         return self.tools.report(
             why,
@@ -130,6 +140,7 @@ class Worker:
             Reader(person.key, person.name),
             settings.synthetic,
             self.trust,
+            figures,
         )
 
     def _write(self, person: Person, files: dict[str, bytes]) -> None:

@@ -43,6 +43,8 @@ class Lists:
         Nonzero where a user's whole history keeps an item from the list. It is not changed by a removal.
     hidden : ndarray of bool, shape (I,)
         History items that may not be named.
+    private : csr_matrix, shape (B, I), optional
+        Nonzero where an item may not be named to this user alone.
     """
 
     events: Events
@@ -51,6 +53,14 @@ class Lists:
     closed: np.ndarray
     seen: Any
     hidden: np.ndarray
+    private: Any = None
+
+    def named(self, row: int, history: np.ndarray) -> np.ndarray:
+        """Which items of a user's history may be named: bool, shape of `history`."""
+        named = ~self.hidden[history]
+        if self.private is not None:
+            named &= ~np.isin(history, self.private[[row]].indices)
+        return np.asarray(named, dtype=bool)
 
     def blocks(self) -> Iterator[Lists]:
         """The same for some users at a time, so that memory stays bounded."""
@@ -61,7 +71,8 @@ class Lists:
             codes = self.codes[at : at + size]
             mine = self.events.take(np.arange(bounds[at], bounds[at + len(codes)]))
             events = replace(mine, row=mine.row - at, n_users=len(codes))
-            yield replace(self, events=events, codes=codes, seen=self.seen[at : at + len(codes)])
+            private = None if self.private is None else self.private[at : at + len(codes)]
+            yield replace(self, events=events, codes=codes, seen=self.seen[at : at + len(codes)], private=private)
 
     def masked(self, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Scores (N, I) with ``-inf`` where the user of that row cannot be shown the item; written in place."""
@@ -148,7 +159,7 @@ def _block(scorer: AttentionScorer, lists: Lists) -> list[Answers]:
             codes[there],
             min(there.size, lists.n),
             lists.n,
-            ~lists.hidden[history],
+            lists.named(row, history),
             float(outside[row]),
         )
         concerned = np.asarray(race.net.any(axis=0))

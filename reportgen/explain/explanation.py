@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,8 @@ class Past:
     event_type : ndarray of object (str), shape (J,)
         Of the newest event.
     hidden : ndarray of bool, shape (J,)
-        True where the name must not be shown (see `reportgen.explain.privacy`).
+        True where the name must not be shown (see `reportgen.explain.privacy`). Of what such items add, only the sum is told:
+        an explanation with hidden items has one kind of evidence more, ``folded``, which holds all of theirs.
     """
 
     item_id: np.ndarray
@@ -72,7 +75,7 @@ class Usage:
     after : int
         Later than the reference time.
     first, last : int or None
-        Oldest and newest scored event, microseconds since 1970 UTC.
+        Oldest and newest scored event on an item that may be named, microseconds since 1970 UTC.
     """
 
     events: int
@@ -144,9 +147,9 @@ class Counterfactual:
     none_up_to: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """Why one user sees these items: numbers only, no words.
+    """Why one user sees these items: numbers only, no words. In a notebook it shows itself as a report.
 
     Attributes
     ----------
@@ -211,8 +214,55 @@ class Explanation:
         within = np.divide(positive, part, out=np.zeros_like(positive), where=part > 0)
         return np.asarray(share[:, :, None] * within)
 
+    def plot_attention(self, ax: Any = None, k: int = 0, locale: str = "en") -> Any:
+        """Bars of attention over the history for recommended item `k`, 0 the best.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            A figure of its own when None, without pyplot.
+        k : int
+        locale : str
+
+        Returns
+        -------
+        reportgen.report.displays.AttentionDisplay
+            With ``ax_``, ``figure_``, ``bars_``, ``text_``, ``to_png()``, ``to_svg()``, ``save(path)``; a notebook shows it.
+
+        Raises
+        ------
+        IndexError
+            There is no item `k`.
+        RenderError
+            A text that no font can draw.
+        """
+        return import_module("reportgen.report.displays").AttentionDisplay.from_explanation(self, k, locale).plot(ax)
+
+    def plot_heatmap(self, ax: Any = None, k: int | None = None, locale: str = "en") -> Any:
+        """Heatmap of history x recommended items; with `k`, of history x kind of evidence for that item.
+
+        Parameters and errors as of `plot_attention`.
+
+        Returns
+        -------
+        reportgen.report.displays.HeatmapDisplay
+            With ``im_`` in place of ``bars_``.
+        """
+        return import_module("reportgen.report.displays").HeatmapDisplay.from_explanation(self, k, locale).plot(ax)
+
+    def _repr_html_(self) -> str:
+        return str(import_module("reportgen.report.notebook").show_explanation(self))
+
+    # A notebook stores this beside the page: no id and no title stands in it.
+    def __repr__(self) -> str:
+        hidden = f", {int(self.past.hidden.sum())} of them not shown" if self.past.hidden.any() else ""
+        return f"<Explanation of {len(self.scores)} items from {self.past.hidden.size} in the history{hidden}>"
+
     def to_frame(self) -> pd.DataFrame:
-        """The weight table in long form: one row per recommended item, history item and head with a contribution."""
+        """The weight table in long form: one row per recommended item, history item and head with a contribution.
+
+        It is for the operator, not for a page: it holds the user id and the ids of hidden items.
+        """
         k, j, f = np.nonzero(self.contributions)
         return pd.DataFrame(
             {

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from reportgen.attention.contributions import Contributions
 from reportgen.attention.history import Events, gather_events
 from reportgen.attention.lookup import best_of, candidate_codes
+from reportgen.attention.marked import paired_items
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import model_id
+from reportgen.attention.top import best_lists
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ModelError
 from reportgen.explain.counterfactual import BEHIND, Answer, Answers, Lists
 from reportgen.explain.counterfactual import counterfactuals as find_counterfactuals
 from reportgen.explain.explanation import Counterfactual, Explanation, ModelFacts, Past, Picks, Usage
-from reportgen.explain.privacy import Privacy, make_privacy
+from reportgen.explain.privacy import FOLDED, Privacy, fold_evidence, make_privacy
 from reportgen.explain.race import MAX_REMOVED
 
 #: The float32 bulk score may differ from the float64 sum by this much, relative to 1 + |score|.
 _BULK_TOLERANCE = 1e-4
+#: Users, and scores of all items, in one go where single users have rules of their own.
+_BLOCK, _CELLS = 256, 32_000_000
 _DETAILS = ("category", "brand", "price", "currency", "url", "sponsored", "price_personalised")
 
 
@@ -46,7 +51,8 @@ def explain(
     as_of : int, optional
         Reference time in microseconds since 1970 UTC; later events are not used. The newest event of `data` when None.
     privacy : Privacy, optional
-        Fold the items that the catalogue marks as sensitive when None.
+        `make_privacy(data)` when None, as on the command line: what the catalogue marks as sensitive and what the rules of the
+        configuration name with which `data` were read is folded, or treated as that configuration says.
     counterfactuals : bool
         Look for the smallest sets of history items without which a product would leave the list.
 
@@ -80,28 +86,61 @@ def explain_many(
     privacy = privacy or make_privacy(data)
     before = data if as_of is None else data.until(as_of)
     as_of = as_of if as_of is not None else int(data.timestamps.max(initial=0))
-    events = gather_events(before, users, scorer.history_cap, privacy.excluded)
+    events = _gather(before, users, scorer.history_cap, privacy)
     answers: list[Answers] | None = None
     if candidates is not None:
         given = candidate_codes(scorer.item_ids_, candidates, privacy.barred)
+        given[privacy.private_for(users[:, None], given)] = -1
         codes = best_of(given, scorer.contributions(events, given).score, n)
         parts = scorer.contributions(events, codes)
     else:
         width = n + BEHIND if counterfactuals else n
-        wide, bulk = scorer.recommend_codes(before, users, width, privacy.barred, privacy.excluded)
+        wide, bulk = _ranked(scorer, before, users, width, privacy)
         codes = wide[:, :n]
         parts = scorer.contributions(events, codes)
         _check_bulk(parts.score, bulk[:, :n])
     if counterfactuals and candidates is None:
         closed = ~scorer.candidate_ if privacy.barred is None else ~scorer.candidate_ | privacy.barred
-        lists = Lists(events, wide, n, closed, scorer.seen(before, users), privacy.hidden)
+        private = _private_items(privacy, users) if privacy.by_user else None
+        seen = scorer.seen(before, users) if private is None else scorer.seen(before, users) + private
+        lists = Lists(events, wide, n, closed, seen, privacy.hidden, private)
         answers = find_counterfactuals(scorer, lists)
     maker = _Maker(
         data, before, as_of, parts, privacy, Shelf.of(data), model_facts(scorer), scorer.popularity_, answers
     )
-    usage = _usage(data, before, users, scorer.history_cap, events)
+    told = ~privacy.hidden_for(users[events.row], events.item)
+    usage = _usage(data, before, users, scorer.history_cap, events, told)
     bounds = np.searchsorted(parts.row, np.arange(users.size + 1))
     return [maker.one(b, users[b], codes[b], slice(bounds[b], bounds[b + 1]), usage[b]) for b in range(users.size)]
+
+
+def _gather(before: Dataset, users: np.ndarray, cap: int, privacy: Privacy) -> Events:
+    """The events that count, by the rules for all and by those for single users."""
+    events = gather_events(before, users, cap, privacy.excluded)
+    if privacy.mode != "exclude" or not privacy.by_user:
+        return events
+    return events.take(~privacy.private_for(users[events.row], events.item))
+
+
+def _ranked(
+    scorer: AttentionScorer, before: Dataset, users: np.ndarray, n: int, privacy: Privacy
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best items of each user; none that is private for him, as a gift that he has only looked at so far."""
+    if not privacy.by_user:
+        return scorer.recommend_codes(before, users, n, privacy.barred, privacy.excluded)
+    closed = ~scorer.candidate_ if privacy.barred is None else ~scorer.candidate_ | privacy.barred
+    return best_lists(
+        users,
+        n,
+        max(1, min(_BLOCK, _CELLS // closed.size)),
+        lambda some: scorer.score_events(_gather(before, some, scorer.history_cap, privacy)),
+        lambda some: scorer.seen(before, some) + _private_items(privacy, some),
+        closed,
+    )
+
+
+def _private_items(privacy: Privacy, users: np.ndarray) -> Any:
+    return paired_items(privacy.private, users, privacy.sensitive.size)
 
 
 def model_facts(scorer: AttentionScorer) -> ModelFacts:
@@ -173,17 +212,23 @@ class _Maker:
         parts, count = self.parts, int((codes >= 0).sum())
         order = np.argsort(-parts.last_event[mine], kind="stable")
         best = np.argsort(-parts.score[row, :count], kind="stable")
+        past = self._past(user, mine, order)
+        value, support = parts.value[mine][order][:, best].transpose(1, 0, 2), parts.support[mine][order][:, best].T
+        facts = self.facts
+        if past.hidden.any():
+            value, support = fold_evidence(value, past.hidden), np.where(past.hidden, 0, support)
+            facts = replace(facts, heads=(*facts.heads, FOLDED), live=(*facts.live, len(facts.heads)))
         return Explanation(
             str(self.data.user_ids[user]),
             self.as_of,
-            self._past(mine, order),
+            past,
             self._picks(codes[:count][best]),
-            np.ascontiguousarray(parts.value[mine][order][:, best].transpose(1, 0, 2)),
+            np.ascontiguousarray(value),
             parts.base[row, :count][best],
             parts.score[row, :count][best],
-            parts.support[mine][order][:, best].T,
+            support,
             usage,
-            self.facts,
+            facts,
             *self._counterfactuals(row, order, best),
         )
 
@@ -197,11 +242,12 @@ class _Maker:
         each = tuple(_told(mine.each[k], place, rank) for rank, k in enumerate(best.tolist(), start=1))
         return each, mine.unconfirmed
 
-    def _past(self, mine: slice, order: np.ndarray) -> Past:
+    def _past(self, user: int, mine: slice, order: np.ndarray) -> Past:
         item, event = self.parts.item[mine][order], self.parts.last_event[mine][order]
         kind = np.array(self.before.event_types, dtype=object)[self.before.types[event]]
         dates, count = self.before.timestamps[event], self.parts.n_events[mine][order]
-        return Past(self.data.item_ids[item], self.shelf.title[item], dates, count, kind, self.privacy.hidden[item])
+        hidden = self.privacy.hidden_for(np.array(user), item)
+        return Past(self.data.item_ids[item], self.shelf.title[item], dates, count, kind, hidden)
 
     def _picks(self, item: np.ndarray) -> Picks:
         details = tuple(self.shelf.facts(i) for i in item)
@@ -216,15 +262,18 @@ def _told(answer: Answer | None, place: np.ndarray, rank: int) -> Counterfactual
     return Counterfactual(items, "proven" if answer.proven else "best found", rank, after, MAX_REMOVED)
 
 
-def _usage(data: Dataset, before: Dataset, users: np.ndarray, cap: int, events: Events) -> list[Usage]:
-    """How many events of each user were used, and why the others were not."""
+def _usage(
+    data: Dataset, before: Dataset, users: np.ndarray, cap: int, events: Events, told: np.ndarray
+) -> list[Usage]:
+    """How many events of each user were used, and why the others were not; `told` are those whose day may be told."""
     total, known = np.diff(data.indptr)[users], np.diff(before.indptr)[users]
     used = np.bincount(events.row, minlength=users.size)
     capped = np.maximum(known - cap, 0)
     bounds = np.searchsorted(events.row, np.arange(users.size + 1))
     out = []
     for b in range(users.size):
-        when = before.timestamps[events.event[bounds[b] : bounds[b + 1]]]
+        mine = slice(bounds[b], bounds[b + 1])
+        when = before.timestamps[events.event[mine][told[mine]]]
         first, last = (int(when.min()), int(when.max())) if when.size else (None, None)
         rest = int(known[b] - used[b] - capped[b])
         out.append(Usage(int(known[b]), int(used[b]), int(capped[b]), rest, int(total[b] - known[b]), first, last))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.resources import files
 from typing import Any
 
 SCHEMA = "reportgen.report/1"
@@ -134,8 +136,8 @@ class Report:
     footer : tuple of str
     created : str
         ISO 8601 time written into documents.
-    record : dict
-        The numbers (see `reportgen.report.record`).
+    record_json : str
+        The numbers as canonical JSON (see `reportgen.report.record`); the record hash is of this text.
     theme : Theme
         How the page looks; no part of what it says, and so not in its JSON.
     """
@@ -152,16 +154,55 @@ class Report:
     sections: tuple[Section, ...]
     footer: tuple[str, ...]
     created: str
-    record: dict[str, Any]
+    record_json: str
     theme: Theme = Theme()
 
+    def _repr_html_(self) -> str:
+        return str(import_module("reportgen.report.notebook").show_report(self))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The numbers as data, read from `record_json`."""
+        record: dict[str, Any] = json.loads(self.record_json)
+        return record
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: the record, and the page in words under ``page``."""
-        page = dataclasses.asdict(self)
-        page.pop("theme")
-        record: dict[str, Any] = page.pop("record")
-        return record | {"page": page}
+        """Plain data: the record, and the page in words under ``page``. `json_schema` says what stands in it."""
+        whole: dict[str, Any] = json.loads(self.to_json())
+        return whole
 
     def to_json(self) -> str:
-        """The record and the page as JSON: sorted keys, no NaN, one line, the same bytes each time."""
-        return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        """The record and the page as JSON: sorted keys, no NaN, one line, the same bytes each time.
+
+        Without ``page`` it is the record, to the byte: whoever takes ``page`` out of it and writes the rest again in the same
+        way has the text whose SHA-256 the page names.
+        """
+        page = {name: getattr(self, name) for name in _PAGE}
+        told = json.dumps(
+            page, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+        )
+        # Inside a text this mark would read `,\"rec...`, so its first place is where "page" belongs among the sorted keys.
+        before, mark, after = self.record_json.partition(',"recommendations":')
+        return f'{before},"page":{told}{mark}{after}'
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of `Report.to_json`: every field with its unit, and nothing that is not named there.
+
+    Returns
+    -------
+    dict
+        A new one at each call. The file itself is ``reportgen/report/schema/report.json``.
+    """
+    text = (files("reportgen.report") / "schema" / "report.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+#: Fields of a report that its JSON holds under ``page``.
+_PAGE = tuple(field.name for field in dataclasses.fields(Report) if field.name not in ("record_json", "theme"))
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    """A part of a page as JSON takes it."""
+    return {name: getattr(part, name) for name in part.__slots__}

@@ -15,10 +15,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import QuadMesh
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Annotation
 
 from reportgen.report.document import Ledger
+from reportgen.report.glyphs import fonts, replaced
 
 #: Steps of the colour scale of a table; step 0 is "nothing" and has no colour.
 STEPS = 20
@@ -31,9 +35,10 @@ _ACCENT = "#1f5a94"
 #: Stand-ins in a drawing for the page's own colours.
 _INKS = {"ink": "#1b1f24", "soft": "#59626b", "line": "#dcd8cd", "accent": _ACCENT}
 _WRAP = 10  # characters in a line of a column's name
-_FONTS = ["Open Sans", "Noto Sans", "WenQuanYi Micro Hei", "DejaVu Sans"]
+#: Bars of lines that stand for several items, or for items without a name.
+_QUIET = "#87919a"
 #: SVG ids are hashed with a salt: without a fixed one, two runs differ.
-_STYLE = {"svg.hashsalt": "reportgen", "svg.fonttype": "none", "text.parse_math": False, "axes.unicode_minus": True}
+STYLE = {"svg.hashsalt": "reportgen", "svg.fonttype": "none", "text.parse_math": False, "axes.unicode_minus": True}
 
 
 def _luminance(rgb: np.ndarray) -> float:
@@ -84,41 +89,77 @@ def draw_ledger(ledger: Ledger, kind: str = "png", dpi: int = 144) -> bytes:
         The same for the same ledger.
     """
     rows = [row for row in ledger.rows if row.cells and row.kind != "total"]
-    style: Any = _STYLE | {"font.family": _fonts()}
+    style: Any = STYLE | {"font.family": fonts()}
     with mpl.rc_context(style):
         figure = Figure(figsize=(7.2, 0.7 + 0.3 * len(rows)), layout="constrained")
         bars, heat = figure.subplots(1, 2, sharey=True, width_ratios=[1.0, 1.0])
-        plot_bars(bars, [row.label for row in rows], [row.share or 0 for row in rows])
-        plot_heatmap(heat, np.array([row.cells for row in rows]), ledger.columns)
-        return _bytes(figure, kind, dpi)
+        # The same words stand in the table below the picture, so what no font can draw may be replaced here.
+        plot_bars(bars, [replaced(row.label) for row in rows], [row.share or 0 for row in rows])
+        plot_heatmap(heat, np.array([row.cells for row in rows]), tuple(map(replaced, ledger.columns)))
+        return draw(figure, kind, dpi)
 
 
-def plot_bars(ax: Axes, labels: list[str], shares: list[int]) -> None:
-    """Horizontal bars, strongest on top, each with its whole percentage."""
+def plot_bars(
+    ax: Axes, labels: Sequence[str], shares: Sequence[int], said: Sequence[str] = (), quiet: Sequence[bool] = ()
+) -> tuple[BarContainer, list[Annotation]]:
+    """Horizontal bars, strongest on top, each with its whole percentage.
+
+    Parameters
+    ----------
+    ax : Axes
+    labels : sequence of str
+    shares : sequence of int
+        Whole percent.
+    said : sequence of str, optional
+        The percentages as text.
+    quiet : sequence of bool, optional
+        Bars in grey.
+
+    Returns
+    -------
+    bars : BarContainer
+    texts : list of Annotation
+        The percentages.
+    """
     place = np.arange(len(labels))
-    drawn = ax.barh(place, shares, color=_ACCENT, height=0.6)
-    ax.bar_label(drawn, [f"{share}%" for share in shares], padding=3, fontsize=8)
+    colours = [_QUIET if grey else _ACCENT for grey in quiet] or _ACCENT
+    drawn = ax.barh(place, shares, color=colours, height=0.6)
+    texts = ax.bar_label(drawn, list(said) or [f"{share}%" for share in shares], padding=3, fontsize=8)
     ax.set_yticks(place, labels, fontsize=8)
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.set_xlim(0, max([1, *shares]) * 1.2)
     ax.xaxis.set_visible(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
+    return drawn, texts
 
 
-def plot_heatmap(ax: Axes, values: np.ndarray, columns: tuple[str, ...]) -> None:
-    """Whole percentages as coloured cells with their figures, in the colours of the tables."""
+def plot_heatmap(ax: Axes, values: np.ndarray, columns: Sequence[str]) -> tuple[QuadMesh, np.ndarray]:
+    """Whole percentages as coloured cells with their figures, in the colours of the tables.
+
+    Returns
+    -------
+    mesh : QuadMesh
+        Its array holds the steps of the colour scale.
+    texts : ndarray of Text, shape of `values`
+    """
     largest = max(1, int(values.max(initial=0)))
     colours = mpl.colors.ListedColormap(["#ffffff", *(paper for paper, _ in heat_palette())])
     step = np.vectorize(lambda v: step_of(int(v), largest), otypes=[int])(values)
-    ax.imshow(step, cmap=colours, vmin=0, vmax=STEPS, aspect="auto")
+    # Drawn as rectangles: `imshow` would put a raster picture into an SVG, which no zoom and no PDF/A likes.
+    edges = [np.arange(size + 1) - 0.5 for size in (step.shape[1], step.shape[0])]
+    mesh = ax.pcolormesh(*edges, step, cmap=colours, vmin=0, vmax=STEPS, linewidth=0)
+    if ax.get_autoscaley_on():  # else it shares the lines of the bars beside it
+        ax.set_ylim(step.shape[0] - 0.5, -0.5)
+    texts = np.empty(values.shape, dtype=object)
     for (row, column), value in np.ndenumerate(values):
         ink = "#59626b" if value == 0 else heat_palette()[step[row, column] - 1][1]
-        ax.text(column, row, str(value), ha="center", va="center", fontsize=8, color=ink)
+        texts[row, column] = ax.text(column, row, str(value), ha="center", va="center", fontsize=8, color=ink)
     ax.set_xticks(np.arange(len(columns)), [textwrap.fill(column, _WRAP) for column in columns], fontsize=8)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    return mesh, texts
 
 
 @dataclass(frozen=True)
@@ -138,7 +179,7 @@ def draw_points(panels: Sequence[Points], measure: str) -> str:
     Its colours are the page's own variables ``--ink``, ``--soft``, ``--line`` and ``--accent``, so that it follows the page
     into the dark and onto paper.
     """
-    style: Any = _STYLE | {"font.family": _fonts()}
+    style: Any = STYLE | {"font.family": fonts()}
     with mpl.rc_context(style):
         lines = [len(panel.labels) for panel in panels]
         layout = ConstrainedLayoutEngine(hspace=0.16)
@@ -146,7 +187,7 @@ def draw_points(panels: Sequence[Points], measure: str) -> str:
         axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=lines)[:, 0]
         for ax, panel in zip(axes, panels, strict=True):
             plot_points(ax, panel, measure)
-        text = _bytes(figure, "svg", 144).decode("utf-8")
+        text = draw(figure, "svg", 144).decode("utf-8")
     text = text[text.index("<svg") :]
     for name, colour in _INKS.items():
         text = text.replace(colour, f"var(--{name})")
@@ -187,16 +228,13 @@ def step_of(value: int, largest: int) -> int:
     return 0 if value <= 0 else max(1, -(-value * STEPS // max(largest, 1)))
 
 
-def _fonts() -> list[str]:
-    """Those of our fonts that are there: matplotlib warns for every one that is not."""
-    there = {font.name for font in mpl.font_manager.fontManager.ttflist}
-    return [font for font in _FONTS if font in there]
-
-
-def _bytes(figure: Figure, kind: str, dpi: int) -> bytes:
+def draw(figure: Figure, kind: str, dpi: int = 144) -> bytes:
+    """A figure as the bytes of a ``png`` or ``svg`` file, the same for the same figure."""
     out = io.BytesIO()
     if kind == "svg":
-        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})  # type: ignore[no-untyped-call]
+        before = figure.get_dpi()
+        FigureCanvasSVG(figure).print_svg(out, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))  # type: ignore[no-untyped-call]
+        figure.set_dpi(before)  # the writer leaves its own behind, and the next picture would differ
     else:
         FigureCanvasAgg(figure)
         figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})

@@ -77,7 +77,7 @@ def test_the_past_is_newest_first_and_counts_add_up(data: Dataset, scorer: Atten
         assert use.used == why.past.n_events.sum()
         assert use.events == mine.stop - mine.start == use.used + use.capped + use.excluded
         assert (use.excluded, use.after) == (0, 0)
-        assert (use.first is None) == (use.used == 0)
+        assert (use.first is None) == bool(why.past.hidden.all())  # the day of a hidden item is not told
         capped += use.capped
         items = data.items[mine][::-1][:40]
         assert why.past.item_id.tolist() == list(dict.fromkeys(data.item_ids[items]))
@@ -153,9 +153,9 @@ def test_details_leave_out_what_is_not_known(build_data: Data) -> None:
 def test_the_facts_of_the_model(data: Dataset, scorer: AttentionScorer) -> None:
     facts = explain(scorer, data, data.user_ids[0]).model
     assert facts.model_id == model_id(scorer)
-    assert facts.heads == scorer.heads_
+    assert facts.heads == (*scorer.heads_, "folded")  # this user has a hidden item
     assert (facts.n_items, facts.n_users, facts.history_cap) == (60, scorer.n_users_, 40)
-    assert facts.live == tuple(np.flatnonzero(scorer.theta_.sum(axis=1)))
+    assert facts.live == (*np.flatnonzero(scorer.theta_.sum(axis=1)), len(scorer.heads_))
 
 
 def test_a_loaded_model_explains_alike(data: Dataset, scorer: AttentionScorer, tmp_path: Any) -> None:

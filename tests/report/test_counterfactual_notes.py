@@ -22,7 +22,7 @@ CASES: dict[str, tuple[Counterfactual | None, list[str], str]] = {
     "the strongest alone": (
         Counterfactual(A, PROVEN, 1, 9, 5),
         ["Had Past A not counted, this would not be among these 2: its score would be 0.90 instead of 1.50."],
-        "如果不计入 Past A，它就不会出现在这 2 件商品中：它的得分将是 0.90，而不是 1.50。",
+        "如果不计入“Past A”，它就不会出现在这 2 件商品中：它的得分将是 0.90，而不是 1.50。",
     ),
     "another alone": (
         Counterfactual((1,), PROVEN, 1, 3, 5),
@@ -30,7 +30,7 @@ CASES: dict[str, tuple[Counterfactual | None, list[str], str]] = {
             "Had Past A not counted, the score would be 0.90 instead of 1.50.",
             "Had Past B not counted, this would not be among these 2.",
         ],
-        "如果不计入 Past B，它就不会出现在这 2 件商品中。",
+        "如果不计入“Past B”，它就不会出现在这 2 件商品中。",
     ),
     "two, proven": (
         Counterfactual(AB, PROVEN, 1, 3, 5),
@@ -38,7 +38,7 @@ CASES: dict[str, tuple[Counterfactual | None, list[str], str]] = {
             "Had Past A not counted, the score would be 0.90 instead of 1.50.",
             "Had Past A and Past B not counted, this would not be among these 2. No smaller set does this.",
         ],
-        "如果不计入 Past A和Past B，它就不会出现在这 2 件商品中。更少的商品做不到这一点。",
+        "如果不计入“Past A”和“Past B”，它就不会出现在这 2 件商品中。更少的商品做不到这一点。",
     ),
     "two, best found": (
         Counterfactual(AB, BEST, 1, 3, 5),
@@ -46,23 +46,23 @@ CASES: dict[str, tuple[Counterfactual | None, list[str], str]] = {
             "Had Past A not counted, the score would be 0.90 instead of 1.50.",
             "Had Past A and Past B not counted, this would not be among these 2.",
         ],
-        "如果不计入 Past A和Past B，它就不会出现在这 2 件商品中。",
+        "如果不计入“Past A”和“Past B”，它就不会出现在这 2 件商品中。",
     ),
     "none, proven": (
         Counterfactual((), PROVEN, 1, 1, 5),
         [
             "Had Past A not counted, the score would be 0.90 instead of 1.50.",
-            "Leaving out up to 5 items of your history, whichever they are, would not take this off the list.",
+            "Leaving out up to 3 items of your history, whichever they are, would not take this off the list.",
         ],
-        "无论从您的历史记录中去掉哪些商品，只要不超过 5 件，它都仍会留在列表中。",
+        "无论从您的历史记录中去掉哪些商品，只要不超过 3 件，它都仍会留在列表中。",
     ),
     "none was found": (
         Counterfactual((), BEST, 1, 1, 5),
         [
             "Had Past A not counted, the score would be 0.90 instead of 1.50.",
-            "We found no set of up to 5 items of your history without which this would leave the list.",
+            "We found no set of up to 3 items of your history without which this would leave the list.",
         ],
-        "我们没有找到这样的组合：从您的历史记录中去掉不超过 5 件商品，它就会离开列表。",
+        "我们没有找到这样的组合：从您的历史记录中去掉不超过 3 件商品，它就会离开列表。",
     ),
     "not confirmed": (None, ["Had Past A not counted, the score would be 0.90 instead of 1.50."], "而不是 1.50。"),
 }
@@ -88,6 +88,13 @@ def test_the_notes_say_what_was_found(case: str) -> None:
     assert chinese in notes[-2]
 
 
+@pytest.mark.parametrize("minimal", [PROVEN, BEST])
+def test_no_more_items_are_spoken_of_than_there_are(minimal: str) -> None:
+    for j, wanted in ((1, "item of your history"), (3, "up to 3 items"), (6, "up to 5 items")):
+        why = replace(craft([[[0, 0.2, 0, 0]] * j]), counterfactuals=(Counterfactual((), minimal, 1, 1, 5),))
+        assert wanted in build_report(why).items[0].notes[1]
+
+
 def test_without_counterfactuals_the_notes_are_as_before() -> None:
     bare = replace(with_found(None), counterfactuals=())
     assert build_report(bare).items[0].notes == build_report(with_found(None)).items[0].notes
@@ -100,12 +107,13 @@ def test_a_list_of_one_is_not_called_these() -> None:
     )
 
 
-def test_no_item_is_said_to_decide_nothing_where_one_decides() -> None:
-    """Five like items: the strongest has less than a quarter, yet without another the product would not be here."""
+@pytest.mark.parametrize("found", [None, *(case[0] for case in CASES.values())])
+def test_no_item_is_said_to_decide_nothing(found: Counterfactual | None) -> None:
+    """Five like items: that the strongest has less than a quarter does not show that none of them decides."""
     parts = [[[0, 0.24, 0, 0], *[[0, 0.19, 0, 0]] * 4]]
-    for items, weak in (((3,), False), ((0, 3), True)):
-        why = replace(craft(parts), counterfactuals=(Counterfactual(items, PROVEN, 1, 2, 5),))
-        assert ("No single item decides" in build_report(why).items[0].notes[0]) == weak
+    notes = " ".join(build_report(replace(craft(parts), counterfactuals=(found,))).items[0].notes)
+    assert "No single item decides" not in notes
+    assert ("No smaller set" in notes) == (found is not None and found.minimal == PROVEN and len(found.items) > 1)
 
 
 def test_an_item_without_a_named_reason_has_no_note() -> None:

@@ -69,9 +69,9 @@ def readable(html: str) -> str:
 PARTS = {
     "ledger": ("en", r'<table class="t"><caption>What speaks.*?</table>'),
     "ledger-zh-CN": ("zh-CN", r'<section class="item".*?</section>'),
-    "heatmap": ("en", r'<section aria-labelledby="overview">.*?</section>'),
+    "heatmap": ("en", r'<section[^>]*aria-labelledby="overview">.*?</section>'),
     "header": ("en", r"<body>.*?</header>"),
-    "choices": ("en", r'<section aria-labelledby="choices">.*?</section>'),
+    "choices": ("en", r'<section[^>]*aria-labelledby="choices">.*?</section>'),
     "page": ("en", r".*"),
 }
 

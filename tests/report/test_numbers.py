@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from crafted import craft, random_explanation, read_page
+from crafted import Page, craft, random_explanation, read_page
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reportgen.explain.explanation import Explanation
 from reportgen.report.build import build_report
@@ -178,7 +183,7 @@ def test_the_note_about_the_strongest_subtracts_as_printed(pairs: list[tuple[Exp
     seen = 0
     for _, report in pairs:
         for item in report.items:
-            if report.locale != "en" or not item.notes:
+            if report.locale != "en" or not item.notes or " instead of " not in item.notes[0]:
                 continue
             after, before = (
                 number(n) for n in re.findall(r"be ([\d.\u2212]+) instead of ([\d.\u2212]+)\.$", item.notes[0])[0]
@@ -190,23 +195,85 @@ def test_the_note_about_the_strongest_subtracts_as_printed(pairs: list[tuple[Exp
     assert seen >= 10
 
 
-def test_the_pdf_shows_the_same_totals(need_tool: Callable[[str, str], str], tmp_path: Path) -> None:
+# -- one user, three renderings --------------------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"\u2212?\d+(?:[.,]\d+)*%?")
+
+
+def numbers(text: str) -> Counter[str]:
+    """Every number in a text as it is printed, and how often; not in which order or cell."""
+    return Counter(_NUMBER.findall(text))
+
+
+def told(why: Explanation, locale: str) -> tuple[Report, dict[str, Any], Page]:
+    """The report of one user, its JSON read back, and its page read back."""
+    report = build_report(why, locale)
+    return report, json.loads(report.to_json()), read_page(render_html(report))
+
+
+def printed(row: dict[str, Any], decimals: int) -> list[str]:
+    """The numbers of one line of a ledger as a page prints them, made from the JSON alone."""
+    points = f"{row['points'] / 10**decimals:.{decimals}f}".replace("-", "\u2212")
+    return [*([f"{row['share']}%"] if row["share"] is not None else []), *map(str, row["cells"]), points]
+
+
+@given(
+    seed=st.integers(0, 10**6), k=st.integers(1, 5), j=st.integers(1, 40), folded=st.integers(0, 2),
+    locale=st.sampled_from(["en", "zh-CN"]),
+)  # fmt: skip
+def test_page_and_json_show_the_same_figures(seed: int, k: int, j: int, folded: int, locale: str) -> None:
+    why = random_explanation(seed, k, j, hidden=range(min(folded, j)), titles=["A" * (n + 1) for n in range(j)])
+    report, data, page = told(why, locale)
+    exact, shown, tables = data["recommendations"], data["page"]["items"], page.ledgers()
+    assert len(exact) == len(shown) == len(tables) == k
+    for record, item, table in zip(exact, shown, tables, strict=True):
+        decimals = item["ledger"]["decimals"]
+        rows = table.cells()
+        for row, cells in zip(item["ledger"]["rows"], rows, strict=True):
+            assert [cell for cell in cells[1:] if cell] == printed(row, decimals)
+        # the exact numbers behind them: what is printed is within one of its last digit
+        unit = 10**decimals
+        total, base = number(rows[-1][-1]), number(rows[-2][-1])
+        assert abs(total - record["score"]) * unit <= 0.5 + 1e-6
+        assert abs(base - record["base"]) * unit < 1 + 1e-3
+        by_title = {reason["title"]: reason for reason in record["reasons"] if reason["title"]}
+        for row, cells in zip(item["ledger"]["rows"], rows, strict=True):
+            if row["kind"] == "reason":
+                reason = by_title[row["label"]]
+                assert abs(number(cells[-1]) - reason["contribution"]) * unit < 1 + 1e-3
+                assert abs(number(cells[1]) - 100 * reason["attention_weight"]) < 1 + 1e-6
+        # as printed, the shares add up to 100 and the points to the total
+        lines = [round(number(cells[-1]) * unit) for cells in rows[:-1]]
+        assert sum(lines) == round(total * unit)
+        if item["ledger"]["columns"]:
+            assert sum(int(number(cells[1])) for cells in rows[:-1] if cells[1]) == 100
+    assert report.record == {name: part for name, part in data.items() if name != "page"}
+
+
+@pytest.mark.validator
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+@pytest.mark.parametrize("name", ["random", "folded", "long", "some without", "tiny", "big"])
+def test_the_pdf_shows_the_same_figures(
+    name: str, locale: str, need_tool: Callable[[str, str], str], tmp_path: Path
+) -> None:
     pdftotext = need_tool("pdftotext", "apt-get install poppler-utils")
-    report = build_report(random_explanation(2, hidden=[0, 4]))
-    (tmp_path / "a.pdf").write_bytes(render_pdf(render_html(report)))
-    text = subprocess.run(
-        [pdftotext, "-layout", str(tmp_path / "a.pdf"), "-"], capture_output=True, check=True, encoding="utf-8"
-    ).stdout
-    totals = re.findall(r"^\s*Total +(\d+)% +([\d ]+?) +([\d.]+)$", text, re.MULTILINE)
-    expected = []
-    for item in report.items:
-        row, places = item.ledger.rows[-1], item.ledger.decimals
-        expected.append((row.share, list(row.cells), round(row.points / 10**places, places)))
-    assert [(int(s), [int(c) for c in cells.split()], float(points)) for s, cells, points in totals] == expected
-    for item in report.items:
-        for row in item.ledger.rows:
-            if row.kind == "reason":
-                assert re.search(rf"{row.label} +{row.share}%", text), row
+    report, data, page = told(CASES[name](), locale)
+    (tmp_path / "a.pdf").write_bytes(render_pdf(report))
+    command = [pdftotext, "-layout", str(tmp_path / "a.pdf"), "-"]
+    on_paper = numbers(subprocess.run(command, capture_output=True, check=True, encoding="utf-8").stdout)
+    wanted: Counter[str] = Counter()
+    for item in data["page"]["items"]:
+        for row in item["ledger"]["rows"]:
+            wanted.update(printed(row, item["ledger"]["decimals"]))
+    for section in data["page"]["sections"]:
+        for heatmap in section["heatmaps"]:
+            wanted.update(str(value) for row in heatmap["values"] for value in row)
+    assert wanted - on_paper == Counter()
+    # Page numbers and dates come on top, but no further percentage and no further points: those are as on the screen.
+    text = " ".join([node.text for node in page.root.walk() if node.tag in ("td", "p", "caption")])
+    screen = numbers(text)
+    extra = {token for token in on_paper if "%" in token or "." in token}
+    assert {token: on_paper[token] for token in extra} == {token: screen[token] for token in extra}
 
 
 def test_a_report_as_json_is_stable_and_holds_the_record() -> None:
