@@ -197,16 +197,19 @@ def _build(given: argparse.Namespace, console: Console) -> int:
     from reportgen.batch.folder import check_folder
     from reportgen.batch.model import fit_scorer
     from reportgen.batch.settings import RunSettings
+    from reportgen.data.database import fetched
 
     check_folder(given.out, given.overwrite)
     config, key = _config(given), _key(given, console)
     if given.templates is not None and not given.templates.is_dir():
         raise ConfigError(f"{given.templates} is not a folder; name one with --templates")
     tables = {"events": given.events, "items": given.items, "users": given.users}
-    inputs = tuple(
-        file for table, where in tables.items() for file in hash_inputs(table, where, config.input.delimiter)
-    )
-    data, as_of = _read(given, config, console)
+    with fetched(config.input, tables) as files:  # what a database says is asked once, then hashed and read
+        vars(given).update(files)
+        inputs = tuple(
+            file for table, where in files.items() for file in hash_inputs(table, where, config.input.delimiter)
+        )
+        data, as_of = _read(given, config, console)
     with console.stage("fit"):
         scorer = load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
     users = tuple(given.user) if given.user else None

@@ -53,6 +53,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "explain/explanation.py",
         "attention/evaluation.py",  # qualities side by side are a table, which a notebook shows
     ),
+    "PIL": ("report/theme.py",),
     "pebble": ("batch/*.py",),
     "pickle": (),  # a model file must not be able to run code
     "pydyf": ("report/pdf.py",),
@@ -66,6 +67,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "sklearn.utils.sparsefuncs": ("attention/products.py",),
     "sklearn.utils.validation": tuple(f"attention/{name}.py" for name in ("features", "scorer", "store", "peers")),
     "smtplib": ("report/mail.py", "report/transport.py"),
+    "sqlalchemy": ("data/database.py",),
     "weasyprint": tuple(f"report/{name}.py" for name in ("pdf", "lettering", "look", "coverage", "tagged")),
 }
 

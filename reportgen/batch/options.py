@@ -46,7 +46,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_inputs(verb: argparse.ArgumentParser) -> None:
     for name, needed in (("events", True), ("items", True), ("users", False)):
-        verb.add_argument(f"--{name}", required=needed, metavar="F", help="CSV, TSV or Parquet: file, folder or glob")
+        verb.add_argument(
+            f"--{name}", required=needed, metavar="F",
+            help="CSV, TSV or Parquet: file, folder or glob; or DATABASE-URL::SELECT ...",
+        )  # fmt: skip
     verb.add_argument("--config", metavar="F", help="reportgen.toml")
     verb.add_argument("--as-of", type=_moment, metavar="TIME", help="ISO time, UTC without a zone (the newest event)")
 

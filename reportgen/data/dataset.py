@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reportgen.config import Config
+from reportgen.checks import table
+from reportgen.config import Config, Privacy
+from reportgen.data import store
+from reportgen.data.database import fetched
 from reportgen.data.ingest import Tables, read_tables
 from reportgen.data.schema import REMEDIES, Problem, show
 from reportgen.data.sources import Source, resolve
-from reportgen.errors import InputError
+from reportgen.errors import ConfigError, InputError
 
 Where = str | PathLike[str]
 
@@ -56,6 +60,11 @@ class Dataset:
         True when no timestamp has a time of day.
     synthetic : bool
         True for made-up data; every page then says so.
+    private : ndarray of int64, shape (P,)
+        Sorted ``user * I + item`` of what a rule about events keeps private for one user, such as a gift. All events of that
+        user on that item are meant, since a look at a gift tells of it too. It holds for these users and items in this order.
+    policy : reportgen.config.Privacy
+        What may be told, as the configuration said with which the data were read.
     """
 
     user_ids: np.ndarray
@@ -73,18 +82,20 @@ class Dataset:
     rows_read: dict[str, int] | None = None
     date_only: bool = False
     synthetic: bool = False
+    private: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    policy: Privacy = field(default_factory=Privacy)
 
     @classmethod
     def from_files(
         cls, events: Where, items: Where, users: Where | None = None, config: Config | None = None, *,
         not_after: int | None = None,
     ) -> Dataset:  # fmt: skip
-        """Read CSV, TSV or Parquet.
+        """Read CSV, TSV or Parquet, or ask a SQL database.
 
         Parameters
         ----------
         events, items, users : str or path
-            Each one file, a folder or a glob.
+            Each one file, a folder or a glob, or ``"postgresql+psycopg://user@host/database::SELECT ..."``.
         config : Config, optional
         not_after : int, optional
             Microseconds since 1970-01-01 UTC; later events are set aside.
@@ -92,13 +103,12 @@ class Dataset:
         Raises
         ------
         InputError
-            A table cannot be used as a whole.
+            A table cannot be used as a whole, or a database failed.
         """
         config = config or Config()
-        found = [
-            resolve(where, config.input.delimiter) if where is not None else [] for where in (events, items, users)
-        ]
-        return cls._from_tables(read_tables(found[0], found[1], found[2], config, not_after), config)
+        with fetched(config.input, {"events": events, "items": items, "users": users}) as files:
+            found = [resolve(where, config.input.delimiter) if where is not None else [] for where in files.values()]
+            return cls._from_tables(read_tables(found[0], found[1], found[2], config, not_after), config)
 
     @classmethod
     def from_frames(
@@ -130,7 +140,65 @@ class Dataset:
         plain: dict[str, Any] = {f.name: getattr(tables, f.name) for f in fields(tables)}
         plain["catalogue"] = _frame(tables.catalogue)
         plain["users"] = _frame({k: v for k, v in tables.users.items() if k not in ("in_catalogue", "row")})
-        return cls(**plain, synthetic=config.report.synthetic)
+        return cls(**plain, synthetic=config.report.synthetic, policy=config.privacy)
+
+    def save(self, folder: str | PathLike[str]) -> str:
+        """Write everything into a folder of plain arrays and one JSON file, without pickle.
+
+        Other processes open it by its path and share one copy in memory. The arrays are those of this data set, so a
+        folder is as large as they are: 21 bytes per event, and the texts.
+
+        Returns
+        -------
+        str
+            The id: sixteen digits of a hash over all that was written. Equal data sets have equal ids.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be written, or a column holds something else than text, tuples of text, flags or floats.
+        """
+        columns = {("ids", name, "text"): getattr(self, name) for name in ("user_ids", "item_ids")}
+        for name, frame in (("catalogue", self.catalogue), ("users", self.users)):
+            for label in frame.columns:
+                values = frame[label].to_numpy()
+                columns[name, str(label), store.kind_of(values)] = values
+        facts = {name: getattr(self, name) for name in ("date_only", "synthetic", "rows_read")}
+        facts |= {"event_types": list(self.event_types), "policy": asdict(self.policy)}
+        facts["problems"] = [asdict(problem) for problem in self.problems]
+        arrays = {name: getattr(self, name) for name in store.ARRAYS}
+        return store.write_folder(Path(folder), arrays, columns, facts)
+
+    @classmethod
+    def open(cls, folder: str | PathLike[str], *, verify: bool = True) -> Dataset:
+        """Open what :meth:`save` wrote. The arrays of events are memory-mapped and read-only.
+
+        Parameters
+        ----------
+        folder : str or path
+        verify : bool
+            Read every byte once and hold it against the hashes that were saved. Names, types, sizes and the list itself
+            are checked in any case; a worker may leave the rest to the process that started it.
+
+        Raises
+        ------
+        InputError
+            Not such a folder, of another version, or not what was saved.
+        """
+        where = Path(folder)
+        arrays, columns, facts = store.read_folder(where, verify)
+        try:
+            policy: Privacy = table(Privacy, facts["policy"], str(where), "policy")
+            problems = tuple(Problem(**problem | {"rows": tuple(problem["rows"])}) for problem in facts["problems"])
+        except (ConfigError, TypeError, KeyError) as error:
+            raise InputError(f"{where}: {store.META} cannot be used ({error}); save the data set again") from error
+        plain: dict[str, Any] = arrays | {name: facts[name] for name in ("date_only", "synthetic", "rows_read")}
+        plain |= {"event_types": tuple(facts["event_types"]), "problems": problems, "policy": policy}
+        for name, ids in (("catalogue", "item_ids"), ("users", "user_ids")):
+            plain[ids] = columns.pop(("ids", ids))
+            found = {label: values for (place, label), values in columns.items() if place == name}
+            plain[name] = _frame(found, plain[ids].size)
+        return cls(**plain)
 
     def history(self, user: int) -> slice:
         """Where the events of user code ``user`` lie in the event arrays, oldest first."""
@@ -155,9 +223,10 @@ class Dataset:
         )
 
 
-def _frame(columns: dict[str, np.ndarray]) -> pd.DataFrame:
+def _frame(columns: dict[str, np.ndarray], rows: int | None = None) -> pd.DataFrame:
     """A frame whose text stays Python text and None, whatever the pandas version makes of it by default."""
-    return pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
+    series = {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
+    return pd.DataFrame(series, index=None if rows is None else pd.RangeIndex(rows))
 
 
 def _source(name: str, frame: pd.DataFrame) -> Source:

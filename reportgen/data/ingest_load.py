@@ -17,12 +17,11 @@ import duckdb
 from reportgen.config import Config, InputConfig
 from reportgen.data.bytecheck import Checked, check_text, raw_chunks
 from reportgen.data.expressions import Column, identifier, quoted
+from reportgen.data.ingest_limits import is_full
 from reportgen.data.schema import TableSpec, missing_column, show
 from reportgen.data.sources import Source
 from reportgen.errors import ConfigError, InputError
 
-MEMORY_LIMIT = "2GB"
-DISK_LIMIT = "64GB"
 # A Parquet file may promise this much text before its ratio is held against it.
 PARQUET_FLOOR = 1 << 30
 
@@ -63,22 +62,6 @@ class Ragged:
     reason: str = "ragged_row"
 
 
-def connect(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Open an empty in-memory database that spills into ``folder`` and never loads an extension."""
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "memory_limit": MEMORY_LIMIT,
-        "temp_directory": str(folder / "spill"),
-        "max_temp_directory_size": DISK_LIMIT,
-    }
-    con = duckdb.connect(config=settings)
-    # Columns of Python objects are text here; guessing from a sample could turn an id into a number.
-    con.execute("SET pandas_analyze_sample = 0")
-    con.execute("SET enable_progress_bar = false")
-    return con
-
-
 def check_settings(con: duckdb.DuckDBPyConnection, config: Config) -> None:
     """Let the engine read the patterns before any row: its regular expressions know no look-around.
 
@@ -104,9 +87,11 @@ def reading(source: Source) -> Iterator[None]:
     """Turn the engine's errors into one line that names the file."""
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise InputError(f"{show(source.name)}: does not fit into memory and {DISK_LIMIT} of disk") from error
+    except duckdb.OutOfMemoryException:
+        raise  # told by `within_limits`, which knows the settings
     except duckdb.Error as error:
+        if is_full(error):
+            raise
         first = (str(error) or type(error).__name__).splitlines()[0].replace(str(source.path), source.name)
         raise InputError(f"{show(source.name)}: cannot be read ({first[:200]})") from error
 

@@ -93,7 +93,7 @@ class Ledger:
     def set_aside(self, relation: str, codes: Sequence[str]) -> None:
         """Add the rows of ``relation`` that have a reason, reason by reason."""
         for code, count, rows, example in self._first(relation, "reason IS NOT NULL", "reason", "example"):
-            self._found(codes[code], count, rows, example, kept=False)
+            self.found(codes[code], count, rows, example, kept=False)
 
     def rows(self, relation: str, checks: Sequence[Check]) -> None:
         """Add the rows of ``relation`` that fulfil each condition, where there are any: one pass counts them all."""
@@ -102,7 +102,7 @@ class Ledger:
         for check, some in zip(checks, counts, strict=True):
             if some:
                 ((_, count, rows, shown),) = self._first(relation, check.where, quoted(check.reason), check.example)
-                self._found(check.reason, count, rows, shown, kept=check.kept)
+                self.found(check.reason, count, rows, shown, kept=check.kept)
 
     def _first(self, relation: str, where: str, key: str, example: str) -> list[tuple[int, int, list[int], str]]:
         return self.con.execute(
@@ -110,6 +110,7 @@ class Ledger:
             f"WHERE {where} GROUP BY key ORDER BY key"
         ).fetchall()
 
-    def _found(self, reason: str, count: int, rows: list[int], example: object, *, kept: bool) -> None:
+    def found(self, reason: str, count: int, rows: list[int], example: object, *, kept: bool) -> None:
+        """Add a problem whose first rows are given by their place in the raw table, ascending."""
         name, numbers = self.files.locate(rows)
         self.note(reason, count, numbers, example, kept=kept, file=name)

@@ -11,10 +11,11 @@ import numpy as np
 
 from reportgen.config import Config, Exclude
 from reportgen.data import ingest_events, ingest_items, ingest_rows
-from reportgen.data.expressions import identifier
+from reportgen.data.expressions import identifier, quoted, stepwise
 from reportgen.data.ingest_load import Opened, find_columns, open_source, reading, take_rejects
 from reportgen.data.ingest_problems import Check, Ledger
 from reportgen.data.ingest_rows import Shape
+from reportgen.data.ingest_sort import Histories, Seen, sort_events
 from reportgen.data.schema import EVENTS, TableSpec, show
 from reportgen.data.sources import Source
 from reportgen.data.zones import offsets
@@ -36,6 +37,7 @@ class Steps:
         self.present: dict[str, set[str]] = {"events": set(), "items": set(), "users": set()}
         self.id_kinds: dict[str, tuple[str, str, str]] = {}
         self.date_only = False
+        self.private = np.zeros(0, dtype=np.int64)
 
     def read_items(self, sources: Sequence[Source]) -> None:
         """Make the table ``items``."""
@@ -130,10 +132,12 @@ class Steps:
                     f'({spec.name}); store both alike, or set [input] id_type = "text" to compare them as text'
                 )
 
-    def read_events(self, sources: Sequence[Source], not_after: int | None) -> None:
-        """Make the tables ``user_codes``, ``item_codes`` and ``sorted_events``."""
+    def read_events(self, sources: Sequence[Source], not_after: int | None) -> Histories:
+        """Make the tables ``user_codes`` and ``item_codes``, and sort the events."""
         self.con.execute(ingest_events.CREATE)
         names = self.config.events.columns
+        if self.config.privacy.rules.source:  # a rule that finds no column would hide nothing and not say so
+            names = names | {"source": names.get("source") or "source"}
 
         def load(opened: Opened, file: int) -> None:
             columns = find_columns(opened, EVENTS, names)
@@ -146,8 +150,12 @@ class Steps:
         codes = ingest_events.reasons(self.config)
         self._time_events(codes.index("timestamp_out_of_range"), not_after)
         self._number_ids()
-        self._sort_events()
-        self._note_events(codes)
+        self._mark_private()
+        histories = sort_events(
+            self.con, self.present["events"], ingest_events.event_types(self.config), self.config.events, self.folder
+        )
+        self._note_events(codes, histories)
+        return histories
 
     def _time_events(self, range_code: int, not_after: int | None) -> None:
         """Make ``events_rows``: the raw rows with their time in UTC."""
@@ -159,24 +167,20 @@ class Steps:
         low = int(datetime.combine(config.earliest, datetime.min.time(), UTC).timestamp()) * 10**6
         high = int(LATEST.timestamp()) * 10**6
         zoned = config.timezone != "UTC" and bool(timed)
-        if zoned:
-            self._zone_table(max(first, low), max(min(last, high), low))
         # Dates without a time of day stay on their day: shifting midnight would move them to the day before.
-        shift = "coalesce(shift, zone_offset)" if zoned else "coalesce(shift, 0)"
-        joined = "ASOF LEFT JOIN zone_offsets ON events_raw.wall >= zone_start" if zoned else ""
+        shift = "coalesce(shift, 0)"
+        if zoned:
+            steps = offsets(config.timezone, max(first, low), max(min(last, high), low))
+            shift = f"coalesce(shift, {stepwise('wall', steps)})"
         bad = f"(ts < {low} OR ts > {high if not_after is None else not_after})"
         self.con.execute(
-            f"""CREATE {"TABLE" if zoned else "VIEW"} events_rows AS SELECT row, file, user_id, item_id, ts, type,
+            f"""CREATE VIEW events_rows AS SELECT row, file, user_id, item_id, ts, type,
             quantity, rating, order_id, source, notice,
             CASE WHEN {bad} AND coalesce(reason > {range_code}, TRUE) THEN {range_code} ELSE reason END AS reason,
             CASE WHEN {bad} AND coalesce(reason > {range_code}, TRUE)
             THEN strftime(make_timestamp(ts), '%Y-%m-%dT%H:%M:%S') ELSE example END AS example
-            FROM (SELECT events_raw.rowid AS row, *, wall - {shift} AS ts FROM events_raw {joined})"""
+            FROM (SELECT events_raw.rowid AS row, *, wall - {shift} AS ts FROM events_raw)"""
         )
-
-    def _zone_table(self, first: int, last: int) -> None:
-        self.con.execute("CREATE TABLE zone_offsets (zone_start BIGINT, zone_offset BIGINT)")
-        self.con.executemany("INSERT INTO zone_offsets VALUES (?, ?)", offsets(self.config.input.timezone, first, last))
 
     def _number_ids(self) -> None:
         known = len(ingest_events.USER_REASONS)
@@ -193,34 +197,34 @@ class Steps:
                 "events: no usable row and no users; nothing can be reported (see the remedies of the rows)"
             )
 
-    def _sort_events(self) -> None:
-        self.con.execute(
-            """CREATE TABLE events AS SELECT u.code AS u, i.code AS i, ts, type, quantity, rating, order_id, source,
-            min(row) AS row FROM events_rows JOIN user_codes u ON u.id = user_id JOIN item_codes i ON i.id = item_id
-            WHERE reason IS NULL GROUP BY ALL"""
-        )
-        # Ties are broken by content, never by row: the same rows in other files then give the same data set.
-        self.con.execute(
-            """CREATE TABLE sorted_events AS SELECT u, i, ts, type, quantity, rating, CAST(dense_rank() OVER (
-            PARTITION BY u ORDER BY first, order_id NULLS FIRST) - 1 AS INTEGER) AS ord FROM (
-            SELECT *, CASE WHEN order_id IS NULL THEN ts ELSE min(ts) OVER (PARTITION BY u, order_id) END AS first
-            FROM events) ORDER BY u, ord, ts, type, i, quantity, rating, source"""
-        )
+    def _mark_private(self) -> None:
+        """Find who got what by an event of a source that the rules name. Rows that are set aside for their time count too."""
+        named = ", ".join(quoted(source.strip().lower()) for source in self.config.privacy.rules.source)
+        if not named:
+            return
+        found = self.con.execute(
+            f"""SELECT DISTINCT CAST(u.code AS BIGINT) * (SELECT count(*) FROM item_codes) + i.code AS pair
+            FROM events_rows JOIN user_codes u ON u.id = user_id JOIN item_codes i ON i.id = item_id
+            WHERE lower(trim(source)) IN ({named}) ORDER BY pair"""
+        ).fetchnumpy()
+        self.private = np.asarray(found["pair"], dtype=np.int64)
 
-    def _note_events(self, codes: Sequence[str]) -> None:
+    def _note_events(self, codes: Sequence[str], histories: Histories) -> None:
         ledger = self.ledgers["events"]
         ledger.set_aside("events_rows", codes)
-        usable, kept = (self._one(f"SELECT count(*) FROM {t}") for t in ("events_rows WHERE reason IS NULL", "events"))
-        if usable > kept:
-            again = "(FROM events_rows WHERE reason IS NULL AND row NOT IN (SELECT row FROM events))"
-            ledger.rows(again, [Check("TRUE", "duplicate_row", kept=False)])
+        self._note_seen("duplicate_row", histories.repeated, "", kept=False)
         notices = enumerate(ingest_events.NOTICES)
         ledger.rows(
             "events_rows", [Check(f"reason IS NULL AND notice & {1 << bit} > 0", name) for bit, name in notices]
         )
-        unknown = "SELECT e.row, i.id AS item FROM events e JOIN item_codes i ON i.code = e.i"
-        absent = "i.id NOT IN (SELECT item_id FROM items)"
-        ledger.rows(f"({unknown} WHERE {absent})", [Check("TRUE", "unknown_item", "item")])
+        if (unknown := histories.unknown).count:
+            code = int(unknown.items[0])
+            ((item,),) = self.con.execute(f"SELECT id FROM item_codes WHERE code = {code}").fetchall()
+            self._note_seen("unknown_item", unknown, item, kept=True)
+
+    def _note_seen(self, reason: str, seen: Seen, example: str, *, kept: bool) -> None:
+        if seen.count:
+            self.ledgers["events"].found(reason, seen.count, seen.rows.tolist(), example, kept=kept)
 
     def note_links(self, rows: np.ndarray, texts: np.ndarray) -> None:
         """Count links that may not be shown."""

@@ -14,7 +14,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reportgen.config import EventsConfig
+from reportgen.config import Config, EventsConfig
 from reportgen.data.dataset import Dataset
 from reportgen.data.effects import values_of
 
@@ -150,3 +150,27 @@ print(hashlib.sha256(repr(parts).encode()).hexdigest())
     }  # fmt: skip
     assert len(seen) == 1
     assert len(seen.pop().strip()) == 64
+
+
+@given(
+    st.tuples(st.integers(1990, 2030), st.integers(0, 13), st.integers(0, 32)),
+    st.none() | st.tuples(st.integers(0, 25), st.integers(0, 61), st.integers(0, 61)),
+    st.sampled_from("T "),
+    st.sampled_from(["", ".5", ".123456", ".123456789", "."]),
+)
+@settings(max_examples=40)
+def test_the_short_way_for_usual_times_gives_what_the_long_way_gives(
+    day: Any, clock: Any, between: str, fraction: str
+) -> None:
+    usual = "{:04}-{:02}-{:02}".format(*day) + (
+        "" if clock is None else between + "{:02}:{:02}:{:02}".format(*clock) + fraction
+    )
+    rows = [("u", "A", usual), ("v", "A", usual.replace("-", "/"))]  # a slash takes the long way
+    data = Dataset.from_frames(
+        frame(rows, ("user_id", "item_id", "timestamp")),
+        ITEMS,
+        config=Config.from_dict({"input": {"timezone": "Asia/Tokyo"}}),
+    )
+    if data.items.size:
+        assert data.timestamps[0] == data.timestamps[1]
+    assert [(p.reason, p.count) for p in data.problems] in ([], [("unreadable_timestamp", 2)])
