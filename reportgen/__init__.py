@@ -17,6 +17,7 @@ _PUBLIC = {
     "Explanation": "reportgen.explain.explanation",
     "Report": "reportgen.report.document",
     "build_report": "reportgen.report.build",
+    "build_reports": "reportgen.report.build",
     "evaluate": "reportgen.attention.evaluation",
     "explain": "reportgen.explain.why",
     "explain_many": "reportgen.explain.why",
