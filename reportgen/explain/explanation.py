@@ -207,12 +207,7 @@ class Explanation:
         History items whose net contribution is negative count against and have weight 0.
         """
         for_it = np.maximum(self.net, 0.0)
-        total = for_it.sum(axis=1, keepdims=True)
-        share = np.divide(for_it, total, out=np.zeros_like(for_it), where=total > 0)
-        positive = np.maximum(self.contributions, 0.0)
-        part = positive.sum(axis=2, keepdims=True)
-        within = np.divide(positive, part, out=np.zeros_like(positive), where=part > 0)
-        return np.asarray(share[:, :, None] * within)
+        return attention_weights(self.contributions, for_it, for_it.sum(axis=1, keepdims=True))
 
     def plot_attention(self, ax: Any = None, k: int = 0, locale: str = "en") -> Any:
         """Bars of attention over the history for recommended item `k`, 0 the best.
@@ -277,3 +272,25 @@ class Explanation:
                 "score": self.scores[k],
             }
         )
+
+
+def attention_weights(contributions: np.ndarray, for_it: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Split what speaks for a product over history items and heads; see `Explanation.attention`.
+
+    Parameters
+    ----------
+    contributions : ndarray of float64, shape (..., F)
+    for_it : ndarray of float64, shape (...)
+        What each history item adds, 0 where it takes something away.
+    total : ndarray of float64
+        The sum of `for_it` over the history of each product; one that goes with its shape.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., F)
+    """
+    share = np.divide(for_it, total, out=np.zeros_like(for_it), where=total > 0)
+    positive = np.maximum(contributions, 0.0)
+    part = positive.sum(axis=-1, keepdims=True)
+    within = np.divide(positive, part, out=np.zeros_like(positive), where=part > 0)
+    return np.asarray(share[..., None] * within)

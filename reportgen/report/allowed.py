@@ -37,7 +37,6 @@ def tellable(why: Explanation, fields: tuple[str, ...] = PAGE_FIELDS) -> Explana
     kept_back = set(PAGE_FIELDS) - set(fields)
     if not kept_back and not why.past.hidden.any():
         return why
-    _ = why.attention, why.net  # kept by the copy: they are not summed twice
     told = copy.copy(why)
     usage = replace(why.usage, first=None, last=None) if "date" in kept_back else why.usage
     parts = {"past": _past(why.past, kept_back), "picks": _picks(why.picks, kept_back), "usage": usage}

@@ -5,37 +5,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from reportgen.config import RECORD_FIELDS, Config, safe_url
+from reportgen.config import RECORD_FIELDS, Config
 from reportgen.explain.explanation import Explanation
 from reportgen.report.allowed import tellable, withhold
-from reportgen.report.document import SCHEMA, Item, Link, Report, Section
-from reportgen.report.ledgers import (
-    Figures,
-    Told,
-    head_label,
-    list_heatmaps,
-    make_figures,
-    make_ledgers,
-    many_figures,
-    past_details,
-    past_labels,
-)
-from reportgen.report.record import canonical, iso, record_hash, write_record
+from reportgen.report.columns import Figures, make_figures, many_figures
+from reportgen.report.document import SCHEMA, Item, Report, Section
+from reportgen.report.frame import Frame, frame_of
+from reportgen.report.ledgers import Told, list_heatmaps, make_ledgers, past_details, past_labels
+from reportgen.report.record import canonical, iso, record_hash
 from reportgen.report.sentences import Teller
-from reportgen.report.theme import theme_of
-from reportgen.report.words import Words, name, words
+from reportgen.report.words import name, words
 from reportgen.text import clean
-from reportgen.version import VERSION
 
 if TYPE_CHECKING:  # measuring loads the whole scorer, telling does not
     from reportgen.explain.fidelity import Trust
 
-_LINKS = ("change", "object", "switch_off", "non_personalised", "complaint")
 _COLUMN_TITLE = 40
-_TEXT = 400
 #: Beyond it a number in a column of prices is a mistake, and the formatter of currencies fails.
 _MOST_PRICE = 1e15
 
@@ -54,6 +43,10 @@ class Reader:
 
     key: str = ""
     name: str = ""
+
+
+_BUILT_IN = Config()
+_NOBODY = Reader()
 
 
 def build_report(
@@ -93,8 +86,8 @@ def build_report(
     ConfigError
         Unknown locale.
     """
-    builder = _Builder(why, words(locale), config or Config(), reader or Reader(), synthetic, trust, figures)
-    return builder.report(created)
+    frame = frame_of(words(locale), config or _BUILT_IN, trust)
+    return _Builder(why, frame, reader or _NOBODY, synthetic, figures).report(created)
 
 
 def build_reports(
@@ -120,64 +113,53 @@ def build_reports(
     ------
     Report
     """
-    people = readers or [Reader()] * len(whys)
+    people = readers or [_NOBODY] * len(whys)
     told = zip(whys, people, many_figures(whys), strict=True)
     for why, reader, figures in told:
         yield build_report(why, locale, created, config, reader, synthetic, trust, figures)
 
 
 class _Builder:
-    """The parts of one page; each method makes one of them."""
+    """The parts of one page that are the user's own; each method makes one of them."""
 
     def __init__(
-        self,
-        why: Explanation,
-        words: Words,
-        config: Config,
-        reader: Reader,
-        synthetic: bool,
-        trust: Trust | None,
-        figures: Figures | None,
+        self, why: Explanation, frame: Frame, reader: Reader, synthetic: bool, figures: Figures | None
     ) -> None:
-        self.source, self.words, self.config, self.reader, self.trust = why, words, config, reader, trust
-        allowed = config.privacy.fields.page
-        why = self.why = tellable(why, allowed)
-        self.synthetic = synthetic or config.report.synthetic
-        self.feature_labels = _feature_labels(config, words.locale)
+        self.frame, self.words, self.config, self.reader = frame, frame.words, frame.config, reader
         self.figures = figures or make_figures(why)
-        self.labels = past_labels(why, words)
-        self.details = past_details(why, words, dated="date" in allowed)
-        self.titles = [clean(t, config.report.title_length) or words.say("item.no_title") for t in why.picks.title]
-        self.teller = Teller(why, self.figures, words, self.labels, self.feature_labels, self.details)
-        columns, long_columns = self._columns(short=True), self._columns(short=False)
-        self.told = Told(words, self.labels, self.details, columns, long_columns)
-        self.ledgers = make_ledgers(why, self.figures, self.told, config.report.reasons)
+        why = self.why = tellable(why, frame.page_fields)
+        self.synthetic = synthetic or frame.config.report.synthetic
+        self.hidden: list[bool] = why.past.hidden.tolist()
+        heads = tuple([why.model.heads[h] for h in self.figures.heads])
+        labels = past_labels(why, self.words)
+        details = past_details(why, self.words, dated="date" in frame.page_fields)
+        self.told = Told(self.words, labels, details, frame.columns(heads, True), frame.columns(heads, False))
+        limit = frame.config.report.title_length
+        self.titles = [_cleaned(title, limit) or self.words.say("item.no_title") for title in why.picks.title]
+        self.teller = Teller(why, self.figures, self.told, self.hidden, frame.feature_labels)
+        self.ledgers = make_ledgers(self.figures, self.told, self.hidden, frame.config.report.reasons)
 
     def report(self, created: str) -> Report:
-        record = write_record(self.source, self.reader.key)
-        fields = self.config.privacy.fields.record
-        if set(fields) < set(RECORD_FIELDS):
-            record = canonical(withhold(json.loads(record), fields))
+        frame, record = self.frame, self.figures.records.write(self.figures.place, self.reader.key)
+        if set(frame.record_fields) < set(RECORD_FIELDS):
+            record = canonical(withhold(json.loads(record), frame.record_fields))
+        texts = (self._data(), frame.choices, frame.method(self.why.model))
         return Report(
             SCHEMA,
             self.words.locale,
             self.words.direction,
             self.reader.key,
-            self.words.say("page.title"),
+            frame.title,
             self._meta(),
             self.words.say("page.synthetic") if self.synthetic else "",
             self.teller.lead(),
-            tuple(self._item(k) for k in range(len(self.titles))),
-            tuple(section for section in (self._overview(), self._data(), self._choices(), self._method()) if section),
+            tuple([self._item(k) for k in range(len(self.titles))]),
+            (*self._overview(), *texts),
             self._footer(record_hash(record)),
             created or iso(self.why.as_of),
             record,
-            theme_of(self.config.look, clean(self.config.operator.name, _COLUMN_TITLE)),
+            frame.theme,
         )
-
-    def _columns(self, short: bool) -> tuple[str, ...]:
-        heads = [self.why.model.heads[h] for h in self.figures.heads]
-        return tuple(head_label(self.words, head, self.feature_labels, short) for head in heads)
 
     def _meta(self) -> tuple[str, ...]:
         say, usage = self.words.say, self.why.usage
@@ -200,99 +182,30 @@ class _Builder:
 
     def _facts(self, k: int) -> tuple[str, ...]:
         known = self.why.picks.details[k]
-        texts = [clean(str(known.get(key) or ""), _COLUMN_TITLE) for key in ("brand", "category")]
+        texts = [_cleaned(str(known.get(key) or ""), _COLUMN_TITLE) for key in ("brand", "category")]
         facts = [text for text in texts if text]
         price = known.get("price")
         if isinstance(price, float | int) and math.isfinite(price) and abs(price) < _MOST_PRICE:
             facts.append(self.words.price(float(price), str(known.get("currency") or "")))
         return tuple(facts)
 
-    def _overview(self) -> Section | None:
-        picks = [clean(title, _COLUMN_TITLE) for title in self.titles]
-        maps = list_heatmaps(self.why, self.figures, self.told, picks, self.config.report.reasons)
-        return Section("overview", self.words.say("overview.heading"), (), (), maps) if maps else None
+    def _overview(self) -> tuple[Section, ...]:
+        picks = [_cleaned(title, _COLUMN_TITLE) for title in self.titles]
+        maps = list_heatmaps(self.figures, self.told, picks, self.hidden, self.config.report.reasons)
+        return (Section("overview", self.words.say("overview.heading"), (), (), maps),) if maps else ()
 
     def _data(self) -> Section:
-        say, usage, operator = self.words.say, self.why.usage, self.config.operator
-        folded = int(self.why.past.hidden.sum())
-        lines = [say("data.used", usage.used) if usage.used else say("data.none"), say("data.what")]
-        if usage.capped:
-            lines.append(say("data.capped", usage.capped, cap=self.words.count(self.why.model.history_cap)))
-        if usage.after:
-            lines.append(say("data.after", usage.after, date=self.words.date(self.why.as_of)))
-        if usage.excluded:
-            lines.append(say("data.excluded", usage.excluded))
-        if folded:
-            lines.append(say("data.folded", folded))
-        lines.append(say("data.not_used"))
-        for key, text in (("purpose", clean(operator.purpose, _TEXT)), ("retention", clean(operator.retention, _TEXT))):
-            if text:
-                lines.append(say(f"data.{key}", text=name(text)))
-        return Section("data", say("data.heading"), tuple(lines))
-
-    def _choices(self) -> Section:
-        say, operator = self.words.say, self.config.operator
-        urls = {key: safe_url(getattr(operator.links, key)) for key in _LINKS}
-        links = tuple(Link(say(f"choices.{key}"), url) for key, url in urls.items() if url)
-        # Cleaned first: a text of blanks and marks is none.
-        who, contact, address = (clean(t, _TEXT) for t in (operator.name, operator.contact, operator.address))
-        given = (("responsible", "name", who), ("contact", "contact", contact), ("address", "address", address))
-        lines = [say(f"choices.{key}", **{field: name(text)}) for key, field, text in given if text]
-        needed = (("links", bool(links)), ("name", bool(who)), ("contact", bool(contact)))
-        missing = [say(f"choices.missing_{what}") for what, there in needed if not there]
-        if missing:
-            lines.append(say("choices.missing", what=self.words.list(missing)))
-        return Section("choices", say("choices.heading"), tuple(lines), links)
-
-    def _method(self) -> Section:
-        say, model = self.words.say, self.why.model
-        lines = [
-            say("method.sum"),
-            say("method.recency" if model.fades else "method.no_recency"),
-            say("method.share"),
-            say("method.took"),
-        ]
-        lines.append(say("method.support", model.min_support))
-        lines.append(say("method.learnt", model.n_learnt) if model.n_learnt else say("method.not_learnt"))
-        idle = [head for at, head in enumerate(model.heads) if at not in model.live]
-        if idle:
-            heads = [head_label(self.words, head, self.feature_labels, short=False) for head in idle]
-            lines.append(say("method.unused_heads", heads=self.words.list(heads)))
-        lines += [say("method.limits"), say("method.check"), *self._trust()]
-        return Section("method", say("method.heading"), tuple(lines))
-
-    def _trust(self) -> tuple[str, ...]:
-        say, trust = self.words.say, self.trust
-        if trust is None:
-            return (say("method.fidelity"),)
-        shares = {name: self._share(getattr(trust, name)) for name in ("lost", "lost_random", "strong", "weak")}
-        count = self.words.count
-        return (
-            say("trust.lost", trust.n_users, top=count(trust.top), **shares),
-            say("trust.stays", list=count(trust.n_list), **shares),
-        )
-
-    def _share(self, share: float) -> str:
-        # Negative evidence can bring a mean a little below nothing or above all.
-        return self.words.percent(min(max(round(100 * share), 0), 100))
+        usage = replace(self.why.usage, first=None, last=None)
+        as_of = self.words.date(self.why.as_of) if usage.after else ""
+        return self.frame.data(usage, sum(self.hidden), self.why.model.history_cap, as_of)
 
     def _footer(self, digest: str) -> tuple[str, ...]:
-        say, model = self.words.say, self.why.model
-        facts = say(
-            "method.model",
-            model=model.model_id,
-            users=self.words.count(model.n_users),
-            items=self.words.count(model.n_items),
-        )
-        made = say("page.footer", tool="reportgen", version=VERSION)
-        own = clean(self.config.look.footer, _TEXT)
-        return (*((name(own),) if own else ()), facts, say("page.record", hash=digest[:16]), made)
+        frame = self.frame
+        recorded = self.words.say("page.record", hash=digest[:16])
+        return (*frame.own_footer, frame.facts(self.why.model), recorded, frame.made)
 
 
-def _feature_labels(config: Config, locale: str) -> dict[str, str]:
-    """The operator's names for features of his own, in the reader's language where given."""
-    found = {}
-    for feature, setting in config.features.items():
-        label = setting.label.get(locale) or next(iter(setting.label.values()), feature.replace("_", " "))
-        found[feature] = clean(label, _COLUMN_TITLE)
-    return found
+@lru_cache(maxsize=65_536)
+def _cleaned(text: str, limit: int) -> str:
+    """A text of the catalogue, which comes on page after page."""
+    return clean(text, limit)

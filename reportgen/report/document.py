@@ -7,14 +7,13 @@ import json
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 SCHEMA = "reportgen.report/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a ledger.
+class Row(NamedTuple):
+    """One line of a ledger. A page has some fifty: a tuple is made in a third of the time of a frozen dataclass.
 
     Attributes
     ----------
@@ -205,4 +204,7 @@ _PAGE = tuple(field.name for field in dataclasses.fields(Report) if field.name n
 
 def _plain(part: Any) -> dict[str, Any]:
     """A part of a page as JSON takes it."""
-    return {name: getattr(part, name) for name in part.__slots__}
+    told = {name: getattr(part, name) for name in part.__slots__}
+    if isinstance(part, Ledger):  # JSON would write a tuple as a list
+        told["rows"] = [row._asdict() for row in part.rows]
+    return told

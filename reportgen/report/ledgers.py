@@ -1,17 +1,14 @@
-"""The figures of a report: ledgers per product and heatmaps across the list, rounded so that everything adds up."""
+"""The tables of a report: ledgers per product and heatmaps across the list, from figures that add up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import compress
-
-import numpy as np
+from functools import lru_cache
 
 from reportgen.explain.explanation import Explanation
+from reportgen.report.columns import Figures
 from reportgen.report.document import Heatmap, Ledger, Row
-from reportgen.report.rounding import closing_points, decimals_for, pad, whole_percents_of
 from reportgen.report.words import Words, name
 from reportgen.text import clean
 
@@ -21,91 +18,8 @@ MAX_AGAINST = 3
 _LEAST, _SMALL = 3, 2
 _ROW_TITLE = 56
 _COLUMN_TITLE = 40
-
-
-@dataclass(frozen=True, eq=False)
-class Figures:
-    """All numbers of a page, rounded once, so that a figure is the same wherever it is printed.
-
-    Attributes
-    ----------
-    heads : ndarray of int64, shape (F',)
-        Heads that speak for anything on this page: the columns.
-    cells : ndarray of int64, shape (K, J, F')
-        Whole percent.
-    shares : ndarray of int64, shape (K, J)
-    base, total : ndarray of int64, shape (K,)
-    points : ndarray of int64, shape (K, J)
-        In units of the last decimal.
-    decimals : int
-    """
-
-    heads: np.ndarray
-    cells: np.ndarray
-    shares: np.ndarray
-    base: np.ndarray
-    points: np.ndarray
-    total: np.ndarray
-    decimals: int
-
-    # NumPy is quick with many numbers and slow with one: what is read number by number is read from these.
-
-    @cached_property
-    def plain_cells(self) -> list[list[list[int]]]:
-        """`cells` as lists."""
-        return list(self.cells.tolist())
-
-    @cached_property
-    def plain_shares(self) -> list[list[int]]:
-        """`shares` as lists."""
-        return list(self.shares.tolist())
-
-    @cached_property
-    def plain_points(self) -> list[list[int]]:
-        """`points` as lists."""
-        return list(self.points.tolist())
-
-
-def make_figures(why: Explanation) -> Figures:
-    """Round an explanation for print."""
-    return many_figures([why])[0]
-
-
-def many_figures(whys: Sequence[Explanation]) -> list[Figures]:
-    """Round the explanations of many users together: the same figures as one by one, for a third of the time."""
-    widths = [len(why.model.heads) for why in whys]
-    if len(set(widths)) > 1:  # some have items that are not shown, and so one kind of evidence more
-        return _by_width(whys, widths)
-    if not whys:
-        return []
-    cells = whole_percents_of([why.attention for why in whys])
-    decimals = [decimals_for(why.scores) for why in whys]
-    counts = [len(why.scores) for why in whys]
-    base, points, total = closing_points(
-        np.concatenate([why.base for why in whys]),
-        pad([why.net for why in whys]),
-        np.concatenate([why.scores for why in whys]),
-        np.repeat(decimals, counts),
-    )
-    ends = np.cumsum(counts)[:-1]
-    parts = zip(whys, cells, np.split(base, ends), np.split(points, ends), np.split(total, ends), decimals, strict=True)
-    return [_figures(why, cell, b, p[:, : why.net.shape[1]], t, d) for why, cell, b, p, t, d in parts]
-
-
-def _by_width(whys: Sequence[Explanation], widths: list[int]) -> list[Figures]:
-    made: dict[int, Iterator[Figures]] = {
-        width: iter(many_figures([why for why, own in zip(whys, widths, strict=True) if own == width]))
-        for width in set(widths)
-    }
-    return [next(made[width]) for width in widths]
-
-
-def _figures(
-    why: Explanation, cells: np.ndarray, base: np.ndarray, points: np.ndarray, total: np.ndarray, decimals: int
-) -> Figures:
-    spoke: list[bool] = np.asarray(why.attention.any(axis=(0, 1))).tolist()
-    heads = np.array([head for head in why.model.live if spoke[head]], dtype=np.int64)
-    return Figures(heads, cells[:, :, heads], cells.sum(axis=2), base, points, total, decimals)
+#: Microseconds.
+_DAY = 86_400_000_000
 
 
 @lru_cache(maxsize=65_536)
@@ -122,14 +36,15 @@ def past_labels(why: Explanation, words: Words) -> list[str]:
 def past_details(why: Explanation, words: Words, dated: bool = True) -> list[str]:
     """What happened to each history item, and when; "" where neither may be told."""
     past = why.past
-    columns = zip(past.event_type.tolist(), past.date.tolist(), past.n_events.tolist(), strict=True)
-    return [_detail(words, kind, words.date(when) if dated else "", n) for kind, when, n in columns]
+    days = (past.date // _DAY).tolist() if dated else [None] * past.hidden.size
+    columns = zip(past.event_type.tolist(), days, past.n_events.tolist(), strict=True)
+    return [_detail(words, kind, day, n) for kind, day, n in columns]
 
 
 @lru_cache(maxsize=65_536)
-def _detail(words: Words, kind: str, date: str, n: int) -> str:
+def _detail(words: Words, kind: str, day: int | None, n: int) -> str:
     key = f"event.{kind}" if kind != "times" and f"event.{kind}" in words else "event.other"
-    what = words.say(key, date=date).strip()
+    what = words.say(key, date="" if day is None else words.date(day * _DAY)).strip()
     return words.say("event.times", n, what=what) if n > 1 and what else what
 
 
@@ -162,11 +77,10 @@ class Told:
     long_columns: tuple[str, ...]
 
 
-def make_ledgers(why: Explanation, figures: Figures, told: Told, n: int) -> list[Ledger]:
+def make_ledgers(figures: Figures, told: Told, hidden: list[bool], n: int) -> list[Ledger]:
     """The sum of each product: its strongest `n` reasons, the rest, what counts against, popularity, and the total."""
-    order = np.argsort(-why.net, axis=1, kind="stable").tolist()
-    net, hidden = why.net.tolist(), why.past.hidden.tolist()
-    return [_Sum(figures, told, k).ledger(order[k], net[k], hidden, n) for k in range(len(order))]
+    unnamed = [j for j, folded in enumerate(hidden) if folded]
+    return [_Sum(figures, told, k).ledger(unnamed, n) for k in range(len(figures.total))]
 
 
 class _Sum:
@@ -174,31 +88,34 @@ class _Sum:
 
     def __init__(self, figures: Figures, told: Told, k: int) -> None:
         self.figures, self.told, self.say, self.k = figures, told, told.words.say, k
-        self.cells, self.shares, self.points = figures.plain_cells[k], figures.plain_shares[k], figures.plain_points[k]
+        width = len(told.labels)
+        self.cells = figures.plain_cells[k * width : (k + 1) * width]
+        self.shares, self.points, self.net = figures.plain_shares[k], figures.points[k], figures.net[k]
 
-    def ledger(self, order: list[int], net: list[float], hidden: list[bool], n: int) -> Ledger:
-        figures, told, points = self.figures, self.told, self.points
-        reasons = [j for j in order if net[j] > 0 and not hidden[j]]
-        against = [j for j in reversed(order) if net[j] < 0 and not hidden[j]]
+    def ledger(self, unnamed: list[int], n: int) -> Ledger:
+        figures, told, points, shares = self.figures, self.told, self.points, self.shares
+        reasons = figures.reasons[self.k]
+        n = min(n, max(_LEAST, sum([shares[j] >= _SMALL for j in reasons])))
+        labels, details, cells = told.labels, told.details, self.cells
+        rows = [Row("reason", labels[j], details[j], shares[j], points[j], cells[j]) for j in reasons[:n]]
+        against = self._against(unnamed) if min(self.net, default=0.0) < 0 else []
         shown = [j for j in against if points[j] < 0][:MAX_AGAINST]
-        n = min(n, max(_LEAST, sum([self.shares[j] >= _SMALL for j in reasons])))
-        rows = [self._single(j) for j in reasons[:n]]
-        rest = reasons[n:] + [j for j in against if j not in shown]
-        rows += self._sum("others", rest)
-        if any(hidden):
-            rows += self._sum("folded", [j for j, folded in enumerate(hidden) if folded and net[j] != 0])
-        rows += [Row("against", told.labels[j], self._against(j), None, points[j], ()) for j in shown]
-        rows.append(Row("base", self.say("ledger.base"), "", None, int(figures.base[self.k]), ()))
-        spoke = any(self.shares)
-        rows.append(self._total(spoke))
-        caption = self.say("ledger.caption" if spoke else "ledger.caption_popular")
+        rows += self._sum("others", reasons[n:] + [j for j in against if j not in shown])
+        rows += self._sum("folded", [j for j in unnamed if self.net[j] != 0])
+        rows += [Row("against", labels[j], self._what(j), None, points[j], ()) for j in shown]
+        spoke, sums = any(shares), figures.head_shares[self.k]
+        share, sums = (sum(sums), sums) if spoke else (None, ())
+        caption, base, total = _fixed(told.words, spoke)
+        rows.append(Row("base", base, "", None, figures.base[self.k], ()))
+        rows.append(Row("total", total, "", share, figures.total[self.k], sums))
         return Ledger(caption, told.columns if spoke else (), figures.decimals, tuple(rows))
 
-    def _single(self, j: int) -> Row:
-        told = self.told
-        return Row("reason", told.labels[j], told.details[j], self.shares[j], self.points[j], tuple(self.cells[j]))
+    def _against(self, unnamed: list[int]) -> list[int]:
+        """Items with a name that count against it, the strongest first, the older one of equals."""
+        lowers = [(net, -j) for j, net in enumerate(self.net) if net < 0 and j not in unnamed]
+        return [-j for _, j in sorted(lowers)]
 
-    def _against(self, j: int) -> str:
+    def _what(self, j: int) -> str:
         what = self.told.details[j]
         return self.say("ledger.against", what=what) if what else self.say("ledger.against_plain")
 
@@ -206,77 +123,74 @@ class _Sum:
         """One line for many items, where there are any."""
         if not group:
             return []
-        cells = _added([self.cells[j] for j in group])
+        cells = tuple(map(sum, zip(*[self.cells[j] for j in group], strict=True)))
         points = sum([self.points[j] for j in group])
-        return [Row(kind, self.say(f"ledger.{kind}", len(group)), "", sum(cells), points, cells)]
-
-    def _total(self, spoke: bool) -> Row:
-        total = int(self.figures.total[self.k])
-        cells = _added(self.cells) if spoke else ()
-        return Row("total", self.say("ledger.total"), "", sum(cells) if spoke else None, total, cells)
+        return [Row(kind, _count(self.told.words, kind, len(group)), "", sum(cells), points, cells)]
 
 
-def _added(rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The sums of the columns."""
-    return tuple([sum(column) for column in zip(*rows, strict=True)])
+@lru_cache(maxsize=16)
+def _fixed(words: Words, spoke: bool) -> tuple[str, str, str]:
+    """Caption and the last two lines: the same in every ledger, or in every one that nothing speaks for."""
+    caption = words.say("ledger.caption" if spoke else "ledger.caption_popular")
+    return caption, words.say("ledger.base"), words.say("ledger.total")
 
 
-def list_heatmaps(why: Explanation, figures: Figures, told: Told, picks: list[str], n: int) -> tuple[Heatmap, ...]:
+@lru_cache(maxsize=1024)
+def _count(words: Words, kind: str, n: int) -> str:
+    """The name of a line for `n` items."""
+    return words.say(f"ledger.{kind}", n)
+
+
+def list_heatmaps(figures: Figures, told: Told, picks: list[str], hidden: list[bool], n: int) -> tuple[Heatmap, ...]:
     """History x recommendation, and recommendation x kind of evidence (the attention-weighted feature matrix)."""
-    spoke = [k for k, shares in enumerate(figures.plain_shares) if any(shares)]
+    spoke = figures.speaking()
     if not spoke:
         return ()
-    return (_history_map(why, figures, told, picks, spoke, n), _evidence_map(figures, told, picks, spoke))
+    names = tuple([picks[k] for k in spoke])
+    return (_history_map(figures, told, names, spoke, hidden, n), _evidence_map(figures, told, names, spoke))
 
 
-def _history_map(why: Explanation, figures: Figures, told: Told, picks: list[str], spoke: list[int], n: int) -> Heatmap:
-    words, shares, hidden = told.words, [figures.plain_shares[k] for k in spoke], why.past.hidden.tolist()
-    weight = why.attention.sum(axis=(0, 2))
-    order = [j for j in np.argsort(-weight, kind="stable").tolist() if weight[j] > 0]
-    named = [j for j in order if not hidden[j]]
-    folded = sorted(compress(order, [hidden[j] for j in order]))
-    groups = [(told.labels[j], [j]) for j in named[:n]]
-    for kind, group in (("others", named[n:]), ("folded", folded)):
-        if group:
-            groups.append((words.say(f"ledger.{kind}", len(group)), group))
-    values = tuple([tuple([sum([row[j] for j in group]) for row in shares]) for _, group in groups])
+def _history_map(
+    figures: Figures, told: Told, picks: tuple[str, ...], spoke: list[int], hidden: list[bool], n: int
+) -> Heatmap:
+    words, shares, weight = told.words, [figures.plain_shares[k] for k in spoke], figures.weight
+    order = sorted([j for j, w in enumerate(weight) if w > 0], key=weight.__getitem__, reverse=True)
+    named, folded = [j for j in order if not hidden[j]], sorted([j for j in order if hidden[j]])
+    groups = [("others", named[n:]), ("folded", folded)]
+    groups = [(_count(words, kind, len(group)), group) for kind, group in groups if group]
+    values = list(zip(*shares, strict=True))
+    rows = [values[j] for j in named[:n]]
+    rows += [tuple([sum([row[j] for j in group]) for row in shares]) for _, group in groups]
     best, item = _largest(shares)
     # Where an item that is not shown counts most, no other may be called the strongest.
-    most = (
-        (words.say("ledger.folded", len(folded)), folded) if hidden[item] else (words.title(told.labels[item]), [item])
-    )
+    most = (_count(words, "folded", len(folded)), folded) if hidden[item] else (words.title(told.labels[item]), [item])
     said = words.say(
         "overview.history_caption",
         item=most[0],
         share=words.percent(sum([shares[best][j] for j in most[1]])),
-        pick=words.title(picks[spoke[best]]),
+        pick=words.title(picks[best]),
     )
     return Heatmap(
         said,
         words.say("overview.history_note"),
         words.say("ledger.history"),
-        tuple([picks[k] for k in spoke]),
-        tuple([label for label, _ in groups]),
-        values,
+        picks,
+        tuple([told.labels[j] for j in named[:n]] + [label for label, _ in groups]),
+        tuple(rows),
     )
 
 
-def _evidence_map(figures: Figures, told: Told, picks: list[str], spoke: list[int]) -> Heatmap:
-    words, values = told.words, [_added(figures.plain_cells[k]) for k in spoke]
+def _evidence_map(figures: Figures, told: Told, picks: tuple[str, ...], spoke: list[int]) -> Heatmap:
+    words, values = told.words, [figures.head_shares[k] for k in spoke]
     best, head = _largest(values)
     said = words.say(
         "overview.evidence_caption",
         head=told.long_columns[head],
         share=words.percent(values[best][head]),
-        pick=words.title(picks[spoke[best]]),
+        pick=words.title(picks[best]),
     )
     return Heatmap(
-        said,
-        words.say("overview.evidence_note"),
-        words.say("overview.product"),
-        told.columns,
-        tuple([picks[k] for k in spoke]),
-        tuple(values),
+        said, words.say("overview.evidence_note"), words.say("overview.product"), told.columns, picks, tuple(values)
     )
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 import orjson
 
 from reportgen.explain.explanation import Counterfactual, Explanation, Past
+from reportgen.report.stack import Stack
 
 SCHEMA = "reportgen.record/1"
 #: Reasons listed one by one; the rest of a long history is summed, so that a record stays small and its sum exact.
@@ -73,27 +74,22 @@ def write_record(why: Explanation, key: str) -> str:
     str
         What `canonical` would write for the same data; documented in `reportgen.report.document.json_schema`.
     """
-    items, numbers = _Items(why).forms()
-    usage = {name: getattr(why.usage, name) for name in ("events", "used", "capped", "excluded", "after")}
-    form = (
-        f'{{"as_of":"{iso(why.as_of)}","heads":{_safe(list(why.model.heads))},"model":{_safe(why.model.model_id)},'
-        f'"recommendations":[{",".join(items)}],"schema":"{SCHEMA}","usage":{canonical(usage)},"user":{_safe(key)}}}'
-    )
-    return form % tuple(texts_of(numbers))
+    return Records(Stack([why])).write(0, key)
 
 
-def texts_of(numbers: list[float]) -> list[str]:
+def texts_of(numbers: Sequence[float] | np.ndarray) -> list[str]:
     """Finite numbers as ``repr`` writes them: the shortest digits that read back the same.
 
     Writing digits is half the work of a record, and orjson does it in an eighth of the time. It finds the same digits (the
     shortest that read back are one and the same) but puts very small and very large numbers in another form, so those are
     written by ``repr``: below 1e-4 (``0.00001`` there, ``1e-05`` here) and from 1e16 (``e+16``).
     """
-    text = orjson.dumps(numbers).decode("ascii")[1:-1]
+    values = np.asarray(numbers, dtype=np.float64)
+    text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode("ascii")[1:-1]
     texts = text.split(",") if text else []
-    size = np.abs(np.array(numbers))
-    for place in np.flatnonzero((size >= 1e16) | ((size < 1e-4) & (size > 0))).tolist():
-        texts[place] = repr(numbers[place])
+    size = np.abs(values)
+    for place in ((size >= 1e16) | ((size < 1e-4) & (size > 0))).nonzero()[0].tolist():
+        texts[place] = repr(float(values[place]))
     return texts
 
 
@@ -114,88 +110,114 @@ def _quoted(text: str) -> str:
     return _safe(text)
 
 
-class _Items:
-    """The recommended items of one user, as forms and the numbers that fill them."""
+@lru_cache(maxsize=64)
+def _named(heads: tuple[str, ...]) -> str:
+    return _safe(list(heads))
 
-    def __init__(self, why: Explanation) -> None:
-        self.why = why
-        self.sorted = sorted(range(len(why.model.heads)), key=why.model.heads.__getitem__)
-        self.heads = tuple([why.model.heads[h] for h in self.sorted])
-        matters = why.contributions.any(axis=2)
-        self.folded = matters & why.past.hidden
+
+class Records:
+    """The records of a stack, each written when it is asked for: all numbers are at hand, in the order of the text."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.sorted = sorted(range(len(stack.heads)), key=stack.heads.__getitem__)
+        self.heads = tuple([stack.heads[h] for h in self.sorted])
+        self.all_heads = _by_head(self.heads, b"\1" * len(self.heads))
+        matters = (stack.contributions != 0).any(axis=1)
+        self.folded, named = matters & stack.hidden, matters & ~stack.hidden
         self.any_folded = bool(self.folded.any())
-        named = matters & ~why.past.hidden
-        self.count = named.sum(axis=1).tolist()
+        self.count = stack.table(named).sum(axis=1)
         #: History items of each product by strength; `count` of them have a name and a contribution.
-        self.order = np.argsort(np.where(named, -np.abs(why.net), np.inf), axis=1, kind="stable")
+        strength = stack.table(np.where(named, -np.abs(stack.net), np.inf), np.inf)
+        self.order = np.argsort(strength, axis=1, kind="stable")
+        listed = np.minimum(self.count, MAX_REASONS)
+        items = self.order[np.arange(self.order.shape[1]) < listed[:, None]]
+        lines = np.repeat(stack.start, listed) + items
+        #: Where the reasons of each product begin, and one end more.
+        self.reason_at = [0, *np.cumsum(listed).tolist()]
+        self.items: list[int] = items.tolist()
+        self.support: list[int] = np.concatenate([why.support.ravel() for why in stack.whys])[lines].tolist()
+        self._read_numbers(lines)
 
-    def forms(self) -> tuple[list[str], list[float]]:
-        """One form per item, and the numbers of all of them in order."""
-        why, picks = self.why, self.why.picks
-        by_head = _by_head(self.heads, b"\1" * len(self.heads))
-        heads = why.contributions.sum(axis=1)[:, self.sorted].tolist()
-        forms, numbers = [], []
-        for k, (reasons, inside) in enumerate(self._reasons()):
-            forms.append(
-                f'{{"base":%s,"counterfactual":{self._changed(k)},"heads":{{{by_head}}},'
-                f'"item_id":{_quoted(picks.item_id[k])},"rank":{k + 1},"reasons":[{",".join(reasons + self._sums(k))}],'
-                f'"score":%s,"support":{_taken(int(picks.popularity[k]), why.model.min_support)},'
-                f'"title":{_quoted(picks.title[k])}}}'
-            )
-            numbers += [float(why.base[k]), *heads[k], *inside, float(why.scores[k])]
-        return forms, numbers
+    def _read_numbers(self, lines: np.ndarray) -> None:
+        """All numbers in one row: of each product the base, the sums by head, those of its reasons, and the score."""
+        stack, width = self.stack, len(self.heads)
+        by_head = stack.contributions[lines][:, self.sorted]
+        values = np.column_stack([stack.weight[lines], by_head, stack.net[lines]])
+        there = values != 0
+        there[:, [0, -1]] = True
+        ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])[self.reason_at]
+        size = np.diff(ends)
+        before = (width + 2) * np.arange(len(size))  # numbers of the products before that are none of reasons
+        begin = ends[:-1] + before
+        self.numbers = np.empty(ends[-1] + (width + 2) * len(size))
+        self.numbers[begin] = stack.column("base")
+        self.numbers[begin[:, None] + 1 + np.arange(width)] = stack.by_product(stack.contributions)[:, self.sorted]
+        self.numbers[np.arange(ends[-1]) + np.repeat(before + width + 1, size)] = values[there]
+        self.numbers[begin + width + 1 + size] = stack.column("scores")
+        self.number_at: list[int] = np.append(begin, len(self.numbers))[stack.products].tolist()
+        # One byte for each head: whether the item adds anything by it.
+        present = np.ascontiguousarray(there[:, 1:-1])
+        names: list[bytes] = present.view(f"V{width}").ravel().tolist() if width else [b""] * len(lines)
+        forms = {kind: f'{{"attention_weight":%s,"by_head":{{{_by_head(self.heads, kind)}}},' for kind in set(names)}
+        self.forms = [forms[kind] for kind in names]
 
-    def _reasons(self) -> list[tuple[list[str], list[float]]]:
-        """Of each product the forms of its named reasons, and their numbers: taken out of NumPy once, not one by one."""
-        why = self.why
-        counts = [min(count, MAX_REASONS) for count in self.count]
-        taken = np.arange(self.order.shape[1]) < np.array(counts, dtype=np.int64)[:, None]
-        k, j = np.nonzero(taken)[0], self.order[taken]
-        weight, by_head, net = why.attention[k, j].sum(axis=1), why.contributions[k, j][:, self.sorted], why.net[k, j]
-        values = np.concatenate([weight[:, None], by_head, net[:, None]], axis=1)
-        there = np.concatenate(
-            [np.ones((len(k), 1), dtype=bool), by_head != 0, np.ones((len(k), 1), dtype=bool)], axis=1
+    def write(self, u: int, key: str) -> str:
+        """The record of one user of the stack, with a pseudonym."""
+        why, first, last = self.stack.whys[u], *self.stack.products[u : u + 2]
+        about, usage = _about(why.past), why.usage
+        items = ",".join([self._item(why, k, p, about) for k, p in enumerate(range(first, last))])
+        form = (
+            f'{{"as_of":"{iso(why.as_of)}","heads":{_named(why.model.heads)},"model":{_quoted(why.model.model_id)},'
+            f'"recommendations":[{items}],"schema":"{SCHEMA}","usage":{{"after":{usage.after},"capped":{usage.capped},'
+            f'"events":{usage.events},"excluded":{usage.excluded},"used":{usage.used}}},"user":{_safe(key)}}}'
         )
-        numbers: list[float] = values[there].tolist()
-        forms = self._named(j.tolist(), there[:, 1:-1], why.support[k, j].tolist())
-        ends = [0, *accumulate(counts)]
-        at = [0, *np.cumsum(there.sum(axis=1)).tolist()]
-        return [(forms[a:b], numbers[at[a] : at[b]]) for a, b in pairwise(ends)]
+        return form % tuple(texts_of(self.numbers[self.number_at[u] : self.number_at[u + 1]]))
 
-    def _named(self, items: list[int], there: np.ndarray, support: list[int]) -> list[str]:
-        about = self._about()
-        present: list[bytes] = np.ascontiguousarray(there).view(f"V{there.shape[1]}").ravel().tolist()
-        start = {
-            heads: f'{{"attention_weight":%s,"by_head":{{{_by_head(self.heads, heads)}}},' for heads in set(present)
-        }
-        return [
-            f"{start[heads]}{about[j][0]}{count}{about[j][1]}"
-            for j, heads, count in zip(items, present, support, strict=True)
+    def _item(self, why: Explanation, k: int, p: int, about: list[tuple[str, str]]) -> str:
+        """The form of one recommended item."""
+        picks, reasons = why.picks, slice(self.reason_at[p], self.reason_at[p + 1])
+        forms = [
+            f"{form}{about[j][0]}{count}{about[j][1]}"
+            for form, j, count in zip(self.forms[reasons], self.items[reasons], self.support[reasons], strict=True)
         ]
+        return (
+            f'{{"base":%s,"counterfactual":{_changed(why, k)},"heads":{{{self.all_heads}}},'
+            f'"item_id":{_quoted(picks.item_id[k])},"rank":{k + 1},"reasons":[{",".join(forms + self._sums(p))}],'
+            f'"score":%s,"support":{_taken(int(picks.popularity[k]), why.model.min_support)},'
+            f'"title":{_quoted(picks.title[k])}}}'
+        )
 
-    def _about(self) -> list[tuple[str, str]]:
-        """Of each history item what stands before and after its support: the same for all products that it speaks for."""
-        past = self.why.past
-        columns = (past.date, past.event_type, past.n_events, past.item_id, past.title)
-        return [
-            (
-                f'"contribution":%s,"date":"{iso(date)}","event_type":{_quoted(kind)},"events":{n},"history_item_id":{_quoted(item)},"support":',
-                f',"title":{_quoted(title)}}}',
-            )
-            for date, kind, n, item, title in zip(*(column.tolist() for column in columns), strict=True)
-        ]
-
-    def _changed(self, k: int) -> str:
-        found = self.why.counterfactuals[k] if self.why.counterfactuals else None
-        return "null" if found is None else _safe(_counterfactual(self.why.past, found))
-
-    def _sums(self, k: int) -> list[str]:
-        """The reasons without a name, as finished text."""
-        if self.count[k] <= MAX_REASONS and not self.any_folded:
+    def _sums(self, p: int) -> list[str]:
+        """The reasons of a product without a name, as finished text."""
+        count = int(self.count[p])
+        if count <= MAX_REASONS and not self.any_folded:
             return []
-        others = self.order[k, MAX_REASONS : self.count[k]]
-        rest = (("others", others), ("folded", np.flatnonzero(self.folded[k])))
-        return [_safe(_sum(self.why, k, group, label)) for label, group in rest if group.size]
+        start = int(self.stack.start[p])
+        end = int(self.stack.start[p + 1]) if p + 1 < len(self.count) else self.stack.lines[-1]
+        others, folded = self.order[p, MAX_REASONS:count], np.flatnonzero(self.folded[start:end])
+        return [
+            _safe(_sum(self.stack, start + group, label))
+            for label, group in (("others", others), ("folded", folded))
+            if group.size
+        ]
+
+
+def _about(past: Past) -> list[tuple[str, str]]:
+    """Of each history item what stands before and after its support: the same for all products that it speaks for."""
+    columns = (past.date, past.event_type, past.n_events, past.item_id, past.title)
+    return [
+        (
+            f'"contribution":%s,"date":"{iso(date)}","event_type":{_quoted(kind)},"events":{n},"history_item_id":{_quoted(item)},"support":',
+            f',"title":{_quoted(title)}}}',
+        )
+        for date, kind, n, item, title in zip(*[column.tolist() for column in columns], strict=True)
+    ]
+
+
+def _changed(why: Explanation, k: int) -> str:
+    found = why.counterfactuals[k] if why.counterfactuals else None
+    return "null" if found is None else _safe(_counterfactual(why.past, found))
 
 
 def _taken(takers: int, floor: int) -> str:
@@ -218,14 +240,14 @@ def _counterfactual(past: Past, found: Counterfactual) -> dict[str, Any]:
     return told if events else told | {"none_up_to": found.none_up_to}
 
 
-def _sum(why: Explanation, k: int, group: np.ndarray, label: str) -> dict[str, Any]:
-    by_head = why.contributions[k, group].sum(axis=0)
+def _sum(stack: Stack, lines: np.ndarray, label: str) -> dict[str, Any]:
+    by_head = stack.contributions[lines].sum(axis=0)
     return {
         "history_item_id": None,
         "title": None,
         "date": None,
-        label: int(group.size),
-        "contribution": float(why.net[k, group].sum()),
-        "attention_weight": float(why.attention[k, group].sum()),
-        "by_head": {name: float(v) for name, v in zip(why.model.heads, by_head, strict=True) if v != 0.0},
+        label: int(lines.size),
+        "contribution": float(stack.net[lines].sum()),
+        "attention_weight": float(stack.attention[lines].sum()),
+        "by_head": {name: float(v) for name, v in zip(stack.heads, by_head, strict=True) if v != 0.0},
     }

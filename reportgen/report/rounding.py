@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,45 +39,38 @@ def whole_percents(attention: np.ndarray) -> np.ndarray:
     ndarray of int64, shape (K, J, F)
         ``.sum(axis=2)`` are the shares that a page shows, so that rows, columns and the whole agree.
     """
-    return whole_percents_of([attention])[0]
+    k, j, f = attention.shape
+    where = np.divmod(np.arange(k * j), max(j, 1))
+    return percent_cells(attention.reshape(k * j, f), attention.sum(axis=2), where)[0].reshape(attention.shape)
 
 
-def whole_percents_of(attentions: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """`whole_percents` of many users (K_u, J_u, F) at once: NumPy is called once, not once per user.
+def percent_cells(
+    parts: np.ndarray, by_item: np.ndarray, where: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells and shares of many products at once.
 
     A history that is shorter than the longest one is filled up with nothing, and nothing stays nothing; so the figures of a
-    user do not depend on the company.
+    product do not depend on the company.
+
+    Parameters
+    ----------
+    parts : ndarray of float64, shape (R, F)
+        Attention weights, a line per history item of a product.
+    by_item : ndarray of float64, shape (N, M)
+        Their sums by product and history item.
+    where : tuple of two ndarrays of int64, shape (R,)
+        Of each line its place in `by_item`.
+
+    Returns
+    -------
+    cells : ndarray of int64, shape (R, F)
+    shares : ndarray of int64, shape (N, M)
     """
-    by_item = pad([attention.sum(axis=2) for attention in attentions])
-    rows = apportion(100.0 * by_item, np.full(len(by_item), 100))
-    share, rows = flat(by_item, attentions), flat(rows, attentions)
-    parts = np.concatenate([attention.reshape(-1, attention.shape[2]) for attention in attentions])
-    spoke = share > 0
-    parts, rows, share = parts[spoke], rows[spoke], share[spoke]
-    cells = np.zeros((spoke.size, parts.shape[1]), dtype=np.int64)
-    cells[spoke] = apportion(parts * (rows / share)[:, None], rows)
-    ends = np.cumsum([attention.shape[0] * attention.shape[1] for attention in attentions])
-    return [part.reshape(like.shape) for part, like in zip(np.split(cells, ends[:-1]), attentions, strict=True)]
-
-
-def pad(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """Tables (K_u, J_u) above one another, float64, shape (sum K_u, max J_u), filled up with 0 on the right."""
-    if len(tables) == 1:
-        return tables[0]
-    out = np.zeros((sum(len(table) for table in tables), max(table.shape[1] for table in tables)))
-    at = 0
-    for table in tables:
-        out[at : at + len(table), : table.shape[1]] = table
-        at += len(table)
-    return out
-
-
-def flat(padded: np.ndarray, likes: Sequence[np.ndarray]) -> np.ndarray:
-    """The cells of `padded` that were there before, row by row: shape (sum K_u * J_u,)."""
-    if len(likes) == 1:
-        return padded.ravel()
-    width = np.repeat([like.shape[1] for like in likes], [like.shape[0] for like in likes])
-    return np.asarray(padded[np.arange(padded.shape[1]) < width[:, None]])
+    shares = apportion(100.0 * by_item, np.full(len(by_item), 100))
+    share, rows = by_item[where], shares[where]
+    # The share of an item without weight is 0, and so are its cells.
+    scale = np.divide(rows, share, out=np.zeros_like(share), where=share > 0)
+    return apportion(parts * scale[:, None], rows), shares
 
 
 def decimals_for(scores: np.ndarray) -> int:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, compress
-
-import numpy as np
+from functools import lru_cache
+from itertools import accumulate
 
 from reportgen.explain.explanation import Counterfactual, Explanation
 from reportgen.explain.privacy import FOLDED
-from reportgen.report.ledgers import Figures, head_label
+from reportgen.report.columns import AGAIN, BY_OTHERS, Figures
+from reportgen.report.ledgers import Told, head_label
 from reportgen.report.words import Words, name
 
 #: A second reason, and what is not shown, are told when they have at least this share, in whole percent.
 _SECOND = 10
 #: "A few items decided this": at most this many make up at least half.
 _FEW = 3
-#: The kind of evidence by which a product speaks for itself, and all that rest on what other shoppers took.
-_AGAIN = "again"
-_BY_OTHERS = ("together", "next", "via", _AGAIN)
-#: What items that are not shown rest on is not told, so it is not said either that nothing rests on other shoppers.
-_MAYBE_BY_OTHERS = (*_BY_OTHERS, FOLDED)
 
 
 class Teller:
@@ -29,38 +24,36 @@ class Teller:
     ----------
     why : Explanation
     figures : Figures
-    words : Words
-    labels : list of str
-        Short titles of the history items.
+    told : Told
+        What the history items are called, and the kinds of evidence.
+    hidden : list of bool
+        History items without a name here.
     feature_labels : dict
         The operator's names for features of his own.
-    details : list of str
-        What happened to each history item, and when.
     """
 
     def __init__(
-        self,
-        why: Explanation,
-        figures: Figures,
-        words: Words,
-        labels: list[str],
-        feature_labels: dict[str, str],
-        details: list[str],
+        self, why: Explanation, figures: Figures, told: Told, hidden: list[bool], feature_labels: dict[str, str]
     ) -> None:
-        self.why, self.figures, self.words, self.labels, self.details = why, figures, words, labels, details
-        self.feature_labels = feature_labels
+        self.why, self.figures, self.words, self.labels, self.details = (
+            why,
+            figures,
+            told.words,
+            told.labels,
+            told.details,
+        )
+        self.feature_labels, self.hidden, self.long_columns = feature_labels, hidden, told.long_columns
+        self.unnamed = [j for j, folded in enumerate(hidden) if folded]
         self.heads = [why.model.heads[h] for h in figures.heads]
         place = {item: j for j, item in enumerate(why.past.item_id.tolist())}
         #: Where each recommended item stands in the history, -1 where it does not.
         self.own = [place.get(item, -1) for item in why.picks.item_id.tolist()]
-        self.hidden = why.past.hidden.tolist()
-        #: Of each recommended item, the history items that its sentence names.
-        self.told = self._named()
-        # Exact weights, not rounded cells: of two cells that print alike, one may be larger.
-        self.strongest = why.attention.argmax(axis=2).tolist()
-        by_others = [h for h, head in enumerate(why.model.heads) if head in _MAYBE_BY_OTHERS]
-        #: What rests on other shoppers, by recommended item and history item.
-        self.by_others = why.attention[:, :, by_others].sum(axis=2).tolist()
+        self.kinds = why.past.event_type.tolist()
+        #: Of each recommended item, the history items that its sentence names, strongest first.
+        self.told = [
+            [j for least, j in zip((1, _SECOND), reasons, strict=False) if shares[j] >= least]
+            for reasons, shares in zip(figures.reasons, figures.plain_shares, strict=True)
+        ]
 
     # -- the list as a whole -------------------------------------------------------------------------------------
 
@@ -69,16 +62,16 @@ class Teller:
         why, say = self.why, self.words.say
         if len(why.scores) == 0:
             return say("lead.none")
-        if not why.attention.any():
+        spoke = self.figures.speaking()
+        if not spoke:
             return self._lead_without_history()
-        spoke = np.asarray(why.attention.any(axis=(1, 2)))
-        told = [*self._sources(spoke)]
+        told = self._sources(spoke)
         if self.heads != [FOLDED]:
             told.append(self._strongest_heads(spoke))
-        silent = int(np.count_nonzero(~spoke))
+        silent = len(why.scores) - len(spoke)
         if silent:
             told.append(say("lead.some", silent))
-        if self.figures.base.sum() > self.figures.points.sum():
+        if sum(self.figures.base) > sum(map(sum, self.figures.points)):
             told.append(say("lead.popularity"))
         return self.words.join(told)
 
@@ -90,11 +83,10 @@ class Teller:
             return say("lead.popular")
         return say("lead.popular_against" if (why.net < 0).any() else "lead.popular_history")
 
-    def _sources(self, spoke: np.ndarray) -> list[str]:
+    def _sources(self, spoke: list[int]) -> list[str]:
         """From which items of the history it comes; also how much from those without a name here."""
-        why, say = self.why, self.words.say
-        weight: list[float] = why.attention[spoke].sum(axis=2).mean(axis=0).tolist()
-        hidden = self.hidden
+        say, hidden = self.words.say, self.hidden
+        weight = [share / len(spoke) for share in self.figures.weight]
         named = [j for j, share in enumerate(weight) if share > 0 and not hidden[j]]
         if not named:
             return [say("lead.folded_only")]
@@ -109,23 +101,23 @@ class Teller:
             told = [say("lead.concentrated", len(shown), **given)]
         else:
             told = [say("lead.spread", sum([share > 0 for share in weight]), **given)]
-        folded = self._mean_share(spoke, [j for j, unnamed in enumerate(hidden) if unnamed])
+        folded = self._mean_share(spoke, self.unnamed) if self.unnamed else 0
         return [*told, say("lead.folded", share=self._percent(folded))] if folded >= _SECOND else told
 
-    def _mean_share(self, spoke: np.ndarray, items: list[int]) -> float:
+    def _mean_share(self, spoke: list[int], items: list[int]) -> float:
         """What share the items have together in print, on average over the products that the history speaks for."""
-        rows = compress(self.figures.plain_shares, spoke.tolist())
-        return sum([row[j] for row in rows for j in items]) / int(np.count_nonzero(spoke))
+        shares = self.figures.plain_shares
+        return sum([shares[k][j] for k in spoke for j in items]) / len(spoke)
 
-    def _strongest_heads(self, spoke: np.ndarray) -> str:
+    def _strongest_heads(self, spoke: list[int]) -> str:
         """The kind of evidence that counts most; all of them where their printed shares are the same."""
-        weight = self.why.attention[spoke].sum(axis=(0, 1))[self.figures.heads]
-        printed = np.rint(self.figures.cells[spoke].sum(axis=(0, 1)) / np.count_nonzero(spoke))
-        best = int(np.argmax(weight))
-        label = [head_label(self.words, head, self.feature_labels, short=False) for head in self.heads]
+        weight, label = self.figures.head_weight, self.long_columns
+        printed = [round(sum(column) / len(spoke)) for column in zip(*self.figures.head_shares, strict=True)]
+        most = max(weight)
+        best = weight.index(most)
         share = self._percent(printed[best])
-        ties = np.flatnonzero(printed == printed[best])
-        if ties.size < 2 or not np.allclose(weight[ties], weight[best], rtol=1e-9):
+        ties = [h for h, value in enumerate(printed) if value == printed[best]]
+        if len(ties) < 2 or any(abs(weight[h] - most) > 1e-8 + 1e-9 * most for h in ties):
             return self.words.say("lead.head", head=label[best], share=share)
         return self.words.say("lead.heads", heads=self.words.list([label[h] for h in ties]), share=share)
 
@@ -145,15 +137,6 @@ class Teller:
             return self._reason(k, told, head[0])
         return self.words.join([self._reason(k, [j], h) for j, h in zip(told, head, strict=True)])
 
-    def _named(self) -> list[list[int]]:
-        """History items that the sentences name, for each product strongest first; found for all products at once."""
-        net = np.where(self.why.past.hidden, 0.0, self.why.net)
-        order, exact = np.argsort(-net, axis=1, kind="stable")[:, :2].tolist(), net.tolist()
-        return [
-            [j for least, j in zip((1, _SECOND), best, strict=False) if exact[k][j] > 0 and shares[j] >= least]
-            for k, (best, shares) in enumerate(zip(order, self.figures.plain_shares, strict=True))
-        ]
-
     def _without_reason(self, k: int) -> str:
         say, popularity = self.words.say, int(self.why.picks.popularity[k])
         if any(self.figures.plain_shares[k]):
@@ -165,28 +148,19 @@ class Teller:
         return say("reason.rare.text") if few else say("reason.popular.text", popularity)
 
     def _head_of(self, k: int, j: int) -> str:
-        return self.why.model.heads[int(self.strongest[k][j])]
-
-    def _why(self, head: str, two: bool) -> str:
-        known = head != "other" and f"because.{head}_one" in self.words
-        key = f"because.{head if known else 'other'}{'' if two else '_one'}"
-        label = "" if known else name(head_label(self.words, head, self.feature_labels))
-        return self.words.say(key, feature=label)
+        return self.why.model.heads[self.figures.strongest[k * len(self.labels) + j]]
 
     def _reason(self, k: int, told: list[int], head: str) -> str:
-        kinds = {str(self.why.past.event_type[j]) for j in told}
+        kinds = {self.kinds[j] for j in told}
         kind = kinds.pop() if len(kinds) == 1 else "mixed"
-        kind = kind if f"reason.{kind}.one" in self.words else "mixed"
-        given: dict[str, str] = {}
-        for letter, j in zip("ab", told, strict=False):
-            given |= {
-                letter: self.words.title(self.labels[j]),
-                f"share_{letter}": self.words.percent(self.figures.plain_shares[k][j]),
-            }
-        if head == _AGAIN:  # only a product itself speaks in this way, so there is one
-            return self.words.say(f"reason.again.{kind}", **given)
-        two = len(told) == 2
-        return self.words.say(f"reason.{kind}.{'two' if two else 'one'}", why=self._why(head, two), **given)
+        title, percent, shares = self.words.title, self.words.percent, self.figures.plain_shares[k]
+        given = {"a": title(self.labels[told[0]]), "share_a": percent(shares[told[0]])}
+        if head == AGAIN:  # only a product itself speaks in this way, so there is one
+            return self.words.say(_reason_key(self.words, "again", kind), **given)
+        if len(told) == 2:
+            given |= {"b": title(self.labels[told[1]]), "share_b": percent(shares[told[1]])}
+        why = _because(self.words, head, len(told), self.feature_labels.get(head))
+        return self.words.say(_reason_key(self.words, "two" if len(told) == 2 else "one", kind), why=why, **given)
 
     def notices(self, k: int) -> tuple[str, ...]:
         """What must be said of the product itself: its place was paid for, its price is personal, the reader has it already."""
@@ -220,7 +194,7 @@ class Teller:
 
     def _without(self, k: int, j: int, off_the_list: bool = False) -> str:
         """Leave-one-out: exact, since the score is a sum."""
-        total, points = int(self.figures.total[k]), self.figures.plain_points[k][j]
+        total, points = self.figures.total[k], self.figures.points[k][j]
         given = {
             "a": self.words.title(self.labels[j]),
             "before": self._points(total),
@@ -231,7 +205,7 @@ class Teller:
         return self.words.say("item.without", **given)
 
     def _points(self, points: int) -> str:
-        return self.words.number(points / 10**self.figures.decimals, self.figures.decimals)
+        return points_text(self.words, points, self.figures.decimals)
 
     def _counterfactual(self, found: Counterfactual) -> str:
         items = self.words.list([self.words.title(self.labels[j]) for j in found.items])
@@ -240,22 +214,52 @@ class Teller:
         return self.words.say(key, len(self.why.scores), items=items)
 
     def _support(self, k: int, told: list[int]) -> str:
-        counted = self.by_others[k]
-        for j in sorted(told, key=lambda j: self._head_of(k, j) not in _BY_OTHERS):
-            if counted[j] > 0 and self.why.support[k, j] > 0:
-                key = "item.support_again" if j == self.own[k] else "item.support"
-                return self.words.say(key, int(self.why.support[k, j]), a=self.words.title(self.labels[j]))
-        return "" if any(counted) else self.words.say("item.support_content")
+        at, say, own = k * len(self.labels), self.words.say, self.own[k]
+        counted = self.figures.by_others[at : at + len(self.labels)]
+        if len(told) == 2 and self._head_of(k, told[0]) not in BY_OTHERS and self._head_of(k, told[1]) in BY_OTHERS:
+            told = [told[1], told[0]]
+        for j in told:
+            if counted[j] and (support := int(self.why.support[k, j])) > 0:
+                return say(
+                    "item.support_again" if j == own else "item.support", support, a=self.words.title(self.labels[j])
+                )
+        return "" if any(counted) else say("item.support_content")
 
     def _folded(self, k: int) -> str:
-        share = sum([share for share, hidden in zip(self.figures.plain_shares[k], self.hidden, strict=True) if hidden])
+        shares = self.figures.plain_shares[k]
+        share = sum([shares[j] for j in self.unnamed])
         return self.words.say("item.folded", share=self.words.percent(share)) if share >= _SECOND else ""
 
     def _against(self, k: int) -> tuple[str, ...]:
         """What lowers the score, in points as they are printed."""
-        negative = np.flatnonzero(self.why.net[k] < 0).tolist()
-        lost = sum([self.figures.plain_points[k][j] for j in negative])
+        net, points = self.figures.net[k], self.figures.points[k]
+        if min(net, default=0.0) >= 0:
+            return ()
+        negative = [j for j, value in enumerate(net) if value < 0]
+        lost = sum([points[j] for j in negative])
         if lost >= 0:
             return ()
         said = self.words.say("item.against", len(negative), points=self._points(-lost))
         return (said, self.words.say("item.negative")) if self.figures.total[k] < 0 else (said,)
+
+
+@lru_cache(maxsize=256)
+def _reason_key(words: Words, form: str, kind: str) -> str:
+    """The sentence for a kind of event, or for any kind where it has none of its own."""
+    known = kind if f"reason.{kind}.one" in words else "mixed"
+    return f"reason.again.{known}" if form == "again" else f"reason.{known}.{form}"
+
+
+@lru_cache(maxsize=256)
+def _because(words: Words, head: str, n: int, label: str | None) -> str:
+    """Why `n` items speak for a product; `label` is the operator's name for a feature of his own."""
+    known = head != "other" and f"because.{head}_one" in words
+    key = f"because.{head if known else 'other'}{'' if n == 2 else '_one'}"
+    own = {} if label is None else {head: label}
+    return words.say(key, feature="" if known else name(head_label(words, head, own)))
+
+
+@lru_cache(maxsize=65_536)
+def points_text(words: Words, points: int, decimals: int) -> str:
+    """Points, given in units of their last decimal, as they are printed."""
+    return words.number(points / 10**decimals, decimals)

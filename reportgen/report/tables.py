@@ -1,4 +1,4 @@
-"""The tables of a page as markup: ledgers and heatmaps. Strings are joined here: a page holds hundreds of cells, a run millions."""
+"""The parts of a page as markup: products, ledgers, heatmaps. Strings are joined here: a page holds hundreds of cells, a run millions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from markupsafe import Markup, escape
 
-from reportgen.report.document import Heatmap, Item, Ledger, Row
+from reportgen.report.document import Heatmap, Item, Ledger, Section
 from reportgen.report.figures import STEPS, draw_ledger, step_of
 from reportgen.report.words import END_ISOLATE, ISOLATE, Words
 
@@ -24,7 +24,11 @@ class Picture:
 @lru_cache(maxsize=16_384)
 def said(text: str) -> Markup:
     """A sentence with the names in it set apart as ``<bdi>``."""
-    return Markup(str(escape(text)).replace(ISOLATE, "<bdi>").replace(END_ISOLATE, "</bdi>"))
+    return Markup(_said(text))
+
+
+def _said(text: str) -> str:
+    return str(escape(text)).replace(ISOLATE, "<bdi>").replace(END_ISOLATE, "</bdi>")
 
 
 @lru_cache(maxsize=65_536)
@@ -58,58 +62,68 @@ def _head(words: Words, caption: str, columns: tuple[str, ...]) -> str:
     )
 
 
-@lru_cache(maxsize=1)
-def _cells() -> tuple[tuple[str, ...], ...]:
-    """Every coloured cell there can be, by step and whole percentage: a look-up is faster than filling a template."""
-    kinds = ["z", *(f"h{step}" for step in range(1, STEPS + 1))]
-    return tuple(tuple(f'<td class="{kind}">{value}</td>' for value in range(101)) for kind in kinds)
+_CLASSES = ("z", *[f"h{step}" for step in range(1, STEPS + 1)])
 
 
 @lru_cache(maxsize=128)
-def _steps(largest: int) -> tuple[int, ...]:
-    return tuple(min(STEPS, step_of(value, largest)) for value in range(101))
+def _inked(largest: int) -> tuple[str, ...]:
+    """Every coloured cell of a table whose largest is this one, by whole percentage: to look it up beats filling a template."""
+    steps = [min(STEPS, step_of(value, largest)) for value in range(101)]
+    return tuple([f'<td class="{_CLASSES[step]}">{value}</td>' for value, step in enumerate(steps)])
+
+
+@lru_cache(maxsize=128)
+def _bars(words: Words, longest: int) -> tuple[str, ...]:
+    """Every share with its bar, where the longest bar is this one, by whole percentage."""
+    # The number is an element of its own, so that a screen can set it in a column and let all bars begin on one line.
+    return tuple(
+        [
+            f'<td class="s"><b>{text}</b><i style="width:{share * 100 // longest}%"></i></td>'
+            for share, text in enumerate(_shares(words))
+        ]
+    )
 
 
 def _coloured(values: tuple[int, ...], largest: int) -> str:
-    cells, steps = _cells(), _steps(largest)
-    return "".join([cells[steps[value]][value] for value in values])
+    return "".join(map(_inked(largest).__getitem__, values))
 
 
 _KINDS = {"total": ' class="sum"', "reason": ""}
 
 
+@lru_cache(maxsize=65_536)
+def _begun(kind: str, label: str, detail: str) -> str:
+    """A line of a ledger up to its numbers; that of a history item comes for one product after another."""
+    told = f'<span class="d">{safe(detail)}</span>' if detail else ""
+    named = _KINDS.get(kind, ' class="quiet"')
+    return f'<tr{named}><th scope="row"><bdi>{safe(label)}</bdi>{told}</th>'
+
+
 class Drawing:
-    """Tables of one report as a screen shows them."""
+    """The parts of one report as a screen shows them."""
 
     def __init__(self, words: Words, figures: str) -> None:
         self.words, self.figures = words, figures
         self.share = _shares(words)
 
-    def _bar(self, share: int, largest: int) -> str:
-        # The number is an element of its own, so that a screen can set it in a column and let all bars begin on one line.
-        return f'<td class="s"><b>{self.share[share]}</b><i style="width:{share * 100 // largest}%"></i></td>'
-
     def ledger(self, ledger: Ledger) -> Markup:
         """The sum of one product as a table: bars, coloured cells, points, total."""
         lines = [row for row in ledger.rows if row.cells and row.kind != "total"]
-        largest = max([1, *[max(row.cells) for row in lines]])
-        longest = max([1, *[row.share or 0 for row in lines]])
-        width, decimals = len(ledger.columns), ledger.decimals
-        rows = [self._line(row, width, (largest, longest), decimals) for row in ledger.rows]
-        return Markup(f"{_head(self.words, ledger.caption, ledger.columns)}{''.join(rows)}</tbody></table>")
-
-    def _line(self, row: Row, width: int, largest: tuple[int, int], decimals: int) -> str:
-        detail = f'<span class="d">{safe(row.detail)}</span>' if row.detail else ""
-        kind = _KINDS.get(row.kind, ' class="quiet"')
-        head = f'<tr{kind}><th scope="row"><bdi>{safe(row.label)}</bdi>{detail}</th>'
-        points = _points(self.words, row.points, decimals)
-        if not width:
-            return head + points
-        if row.share is None:
-            return head + "<td></td>" * (width + 1) + points
-        if row.kind == "total":
-            return f'{head}<td class="s"><b>{self.share[row.share]}</b></td>{_plain(row.cells)}{points}'
-        return f"{head}{self._bar(row.share, largest[1])}{_coloured(row.cells, largest[0])}{points}"
+        inks = _inked(max([1, *[max(row.cells) for row in lines]])).__getitem__
+        bars = _bars(self.words, max([1, *[row.share or 0 for row in lines]]))
+        width, decimals, words = len(ledger.columns), ledger.decimals, self.words
+        rows = []
+        for kind, label, detail, share, points, cells in ledger.rows:
+            rows.append(_begun(kind, label, detail))
+            if width and share is None:
+                rows.append("<td></td>" * (width + 1))
+            elif width and kind == "total":
+                rows.append(f'<td class="s"><b>{self.share[share or 0]}</b></td>{_plain(cells)}')
+            elif width:
+                rows.append(bars[share or 0])
+                rows += map(inks, cells)
+            rows.append(_points(words, points, decimals))
+        return Markup(f"{_head(words, ledger.caption, ledger.columns)}{''.join(rows)}</tbody></table>")
 
     def heatmap(self, heatmap: Heatmap) -> Markup:
         """A table of coloured cells under a caption that says the finding."""
@@ -135,6 +149,63 @@ class Drawing:
         top = self.words.list([f"{row.label} {self.words.percent(row.share or 0)}" for row in lines[:3]])
         return [Picture(f"data:{kind};base64,{data}", f"{item.ledger.caption}: {top}")]
 
+    @staticmethod
+    def jumps(items: tuple[Item, ...]) -> Markup:
+        """The products as entries of a list of contents."""
+        entries = [
+            f'<li><a href="#item{item.rank}"><b>{item.rank}</b><bdi>{safe(item.title)}</bdi></a></li>' for item in items
+        ]
+        return Markup("".join(entries))
+
+    def product(self, item: Item) -> Markup:
+        """Everything that the page says of one product."""
+        words, title, facts, notes = self.words, safe(item.title), "", ""
+        if item.facts:
+            facts = f'<p class="facts">{" · ".join([f"<bdi>{safe(fact)}</bdi>" for fact in item.facts])}</p>'
+        if item.notes:
+            notes = f'<p class="notes">{words.gap.join([_said(note) for note in item.notes])}</p>'
+        notices = "".join([f'<p class="notice">{safe(notice)}</p>' for notice in item.notices])
+        figures = "".join(
+            [
+                f'<figure><img src="{picture.src}" alt="{safe(picture.alt)}">'
+                f'<figcaption class="note">{safe(picture.alt)}</figcaption></figure>'
+                for picture in self.pictures(item)
+            ]
+        )
+        return Markup(
+            f'<section class="item" aria-labelledby="item{item.rank}">\n<h2 id="item{item.rank}">'
+            f'<span class="rank">{item.rank}</span> <bdi>{title}</bdi></h2>\n{facts}'
+            f'<p class="why">{_said(item.sentence)}</p>\n{notices}{figures}{self.ledger(item.ledger)}\n{notes}</section>\n'
+        )
+
+    def chapter(self, section: Section, n_items: int) -> Markup:
+        """A section below the products; `n_items` is how many of these there are."""
+        if not section.heatmaps:
+            return _text(section)
+        # Where each product is a column, the lines are history items, and their names take more room.
+        wide = " r" if len(section.heatmaps[0].columns) == n_items else ""
+        tables = "".join([self.heatmap(heatmap) for heatmap in section.heatmaps])
+        return Markup(f'<section class="map{wide}"{_opened(section)}{tables}</section>\n')
+
 
 def _plain(values: tuple[int, ...]) -> str:
     return "".join([f"<td>{value}</td>" for value in values])
+
+
+def _opened(section: Section) -> str:
+    """A section from its label to its links."""
+    links = [
+        f'<li><a href="{safe(link.url)}" rel="noopener noreferrer">{safe(link.label)}</a></li>'
+        for link in section.links
+    ]
+    listed = f'<ul class="choices links">{"".join(links)}</ul>' if links else ""
+    return (
+        f' aria-labelledby="{section.id}">\n<h2 id="{section.id}">{safe(section.heading)}</h2>\n'
+        f"{''.join([f'<p>{said(paragraph)}</p>' for paragraph in section.paragraphs])}{listed}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _text(section: Section) -> Markup:
+    """A section of words alone: the same on page after page."""
+    return Markup(f'<section class="text"{_opened(section)}</section>\n')

@@ -20,9 +20,9 @@ from reportgen.explain.explanation import Explanation
 from reportgen.explain.privacy import pseudonym
 from reportgen.report.allowed import tellable
 from reportgen.report.build import Reader, build_report
+from reportgen.report.columns import make_figures
 from reportgen.report.document import Report
 from reportgen.report.html import render_html
-from reportgen.report.ledgers import make_figures
 from reportgen.report.pdf import render_pdf
 from reportgen.report.words import END_ISOLATE, ISOLATE
 

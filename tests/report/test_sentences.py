@@ -12,9 +12,9 @@ from crafted import AS_OF, craft, random_explanation
 from reportgen.config import Config
 from reportgen.explain.explanation import Explanation
 from reportgen.report.build import Reader, build_report
+from reportgen.report.columns import make_figures
 from reportgen.report.document import Report
 from reportgen.report.html import render_html
-from reportgen.report.ledgers import make_figures
 from reportgen.report.words import END_ISOLATE, ISOLATE, message_keys
 
 # columns: together, category, brand, price
