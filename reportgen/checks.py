@@ -199,3 +199,20 @@ def _allowed(kind: Any) -> str:
     if get_origin(kind) in (Union, types.UnionType):
         return _allowed(get_args(kind)[0])
     return _WORDS.get(get_origin(kind) or kind, "another type")
+
+
+def short_features(raw: dict[str, Any]) -> dict[str, Any]:
+    """Read ``style = "category"`` as ``style = {kind = "category"}``."""
+    given = raw.get("features", {})
+    if not isinstance(given, dict):
+        return raw
+    return raw | {"features": {name: {"kind": f} if isinstance(f, str) else f for name, f in given.items()}}
+
+
+def plain_data(value: Any) -> Any:
+    """A setting as JSON takes it, with sorted free keys."""
+    if isinstance(value, dict):
+        return {key: plain_data(value[key]) for key in sorted(value)}
+    if isinstance(value, tuple | list):
+        return [plain_data(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value

@@ -19,13 +19,15 @@ from reportgen.checks import (
     no_picture_path,
     no_regex,
     no_zone,
+    plain_data,
     safe_url,
+    short_features,
     table,
     unknown,
     unlike,
 )
 from reportgen.errors import ConfigError
-from reportgen.languages import choose_locale, unavailable
+from reportgen.languages import LOCALES, choose_locale, unavailable
 
 __all__ = ["Config", "load_config", "safe_url"]
 
@@ -195,6 +197,21 @@ class Look:
 
 
 @dataclass(frozen=True)
+class MailConfig:
+    """E-mailed summaries; what a mail needs beyond ``[operator]`` is asked for where one is made (`report/mail_setup.py`)."""
+
+    from_address: str = ""
+    from_name: str = ""
+    reply_to: str = ""
+    postal_address: str = ""
+    list_id: str = ""
+    unsubscribe: str = ""
+    unsubscribe_address: str = ""
+    merge_unsubscribe: str = "{{unsubscribe_url}}"
+    subject: dict[str, str] = field(default_factory=dict, metadata=keys_of(LOCALES))
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """What one report holds."""
 
@@ -222,12 +239,13 @@ class Config:
     privacy: Privacy = Privacy()
     operator: Operator = Operator()
     look: Look = Look()
+    mail: MailConfig = MailConfig()
     report: ReportConfig = ReportConfig()
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any], source: str = "configuration") -> Config:
         """Check plain tables as read from TOML; ``source`` is named in errors."""
-        config: Config = table(cls, _short_features(raw), source, "")
+        config: Config = table(cls, short_features(raw), source, "")
         _cross_check(config, source)
         return config
 
@@ -236,17 +254,9 @@ class Config:
 
         How much of this machine the reader may take changes no byte of any output and is left out.
         """
-        plain: dict[str, Any] = _plain(asdict(self))
+        plain: dict[str, Any] = plain_data(asdict(self))
         plain["input"] = {name: value for name, value in plain["input"].items() if name not in _MACHINE}
         return plain
-
-
-def _short_features(raw: dict[str, Any]) -> dict[str, Any]:
-    """Read ``style = "category"`` as ``style = {kind = "category"}``."""
-    given = raw.get("features", {})
-    if not isinstance(given, dict):
-        return raw
-    return raw | {"features": {name: {"kind": f} if isinstance(f, str) else f for name, f in given.items()}}
 
 
 def _cross_check(config: Config, source: str) -> None:
@@ -265,14 +275,6 @@ def _cross_check(config: Config, source: str) -> None:
         if feature.kind not in usual:
             allowed = " or ".join(f'"{kind}"' for kind in usual) or "another name"
             raise ConfigError(f'{source}: [features] {name} = "{feature.kind}" is not allowed; allowed: {allowed}')
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(value[key]) for key in sorted(value)}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def load_config(path: str | PathLike[str]) -> Config:

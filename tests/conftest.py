@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -121,3 +121,11 @@ def html_validate() -> Callable[[Mapping[str, Path]], dict[str, list[drivers.Fin
     node = need_tool("node", NODE)
     need_modules()
     return lambda pages: drivers.run_html_validate(node, pages)
+
+
+@pytest.fixture(scope="session")
+def caniemail() -> Callable[[Mapping[str, Path], Sequence[str]], dict[str, list[drivers.Support]]]:
+    """What mail programs do not show of a page, by the tables of caniemail.com."""
+    node = need_tool("node", NODE)
+    need_modules()
+    return lambda pages, clients: drivers.run_caniemail(node, pages, clients)

@@ -85,6 +85,17 @@ logo = "logo.svg"
 logo_alt = "Example Shop"
 paper = "Letter"
 
+[mail]
+from_address = "hello@shop.test"
+from_name = "Hello"
+reply_to = "help@shop.test"
+postal_address = "Street 2"
+list_id = "why.shop.test"
+unsubscribe = "https://shop.test/stop/{token}"
+unsubscribe_address = "stop@shop.test"
+merge_unsubscribe = "*|UNSUB|*"
+subject = {en = "Your list", zh-CN = "您的列表"}
+
 [report]
 n = 3
 reasons = 4

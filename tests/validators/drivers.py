@@ -135,6 +135,25 @@ def run_html_validate(node: str, pages: Mapping[str, Path]) -> dict[str, list[Fi
     return found
 
 
+@dataclass(frozen=True)
+class Support:
+    """What caniemail says that some mail programs do not show, or only in part."""
+
+    severity: str
+    title: str
+    clients: list[str]
+    notes: list[str] = field(repr=False)
+
+
+def run_caniemail(node: str, pages: Mapping[str, Path], clients: Sequence[str]) -> dict[str, list[Support]]:
+    """Errors and warnings by page, for programs given by patterns such as ``gmail.*``."""
+    told = {"clients": list(clients), "pages": [{"name": name, "file": str(path)} for name, path in pages.items()]}
+    said = _run([node, HERE / "cie.mjs"], json.dumps(told))
+    return {
+        line["name"]: [Support(**found) for found in line["findings"]] for line in map(json.loads, said.splitlines())
+    }
+
+
 def _run(command: Sequence[Any], told: str = "", allowed: tuple[int, ...] = (0,)) -> str:
     """Standard output of a program; an error with what it said where it ends in another way than allowed."""
     with TemporaryFile(
