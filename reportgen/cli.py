@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reportgen.batch.console import Terminal
 from reportgen.batch.options import make_parser
 from reportgen.errors import ConfigError, InputError, ReportgenError
 
@@ -43,14 +42,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     console = Console(given.quiet, given.log_format == "json")
     try:
-        verbs = {"demo": _demo, "build": _build, "fit": _fit, "evaluate": _evaluate, "doctor": _doctor}
-        return verbs[given.verb](given, console)
+        return _do(given, console)
     except ReportgenError as error:
         return console.error(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return console.error("interrupted; run it again with --overwrite", INTERRUPTED)
+        return console.error("interrupted; go on with --resume, or begin again with --overwrite", INTERRUPTED)
     except OSError as error:
         return console.error(f"{error.strerror or error}; check the disk and the rights of the folders", FAILED)
+
+
+def _do(given: argparse.Namespace, console: Console) -> int:
+    from reportgen.batch.signals import interrupting
+
+    verbs = {"demo": _demo, "build": _build, "get": _get, "shard": _shard, "fit": _fit, "evaluate": _evaluate,
+             "doctor": _doctor}  # fmt: skip
+    with interrupting():
+        return verbs[given.verb](given, console)
 
 
 def _version() -> int:
@@ -77,89 +84,20 @@ def _now() -> int:
 
 
 def _key(given: argparse.Namespace, console: Console) -> bytes:
-    from reportgen.batch.keys import check_key, make_key, read_key
+    from reportgen.batch.verbs import find_key
 
-    if given.key_file is not None:
-        return read_key(given.key_file)
-    if os.environ.get("REPORTGEN_KEY"):
-        return check_key(os.fsencode(os.environ["REPORTGEN_KEY"]), "REPORTGEN_KEY")
-    home = os.environ.get("XDG_CONFIG_HOME", "")
-    path = (Path(home) if os.path.isabs(home) else Path("~/.config").expanduser()) / "reportgen" / "key"
-    if not path.exists():
-        console.note(
-            f"made a key for the names of files: {path}; keep it, with another every name changes", always=True
-        )
-    return make_key(path)
+    return find_key(given.key_file, os.environ, lambda text: console.note(text, always=True))
 
 
-class Console:
-    """Progress and notes on stderr, results on stdout."""
+class Console(Terminal):
+    """This process's terminal and clocks."""
 
     def __init__(self, quiet: bool = False, as_json: bool = False) -> None:
-        self.quiet, self.as_json = quiet, as_json
-        self.bar = sys.stderr.isatty() and not as_json
-        self.wait = 0.1 if self.bar else 5.0
-        self.last = time.monotonic()
-        self.half_line = False
-        self.seconds: dict[str, float] = {}
-
-    def _line(self, event: str, text: str, **facts: object) -> None:
-        if self.half_line:
-            print(file=sys.stderr)
-            self.half_line = False
-        told = (
-            json.dumps({"event": event, "message": text} | facts, ensure_ascii=False)
-            if self.as_json
-            else f"reportgen: {text}"
-        )
-        print(told, file=sys.stderr, flush=True)
-
-    def note(self, text: str, always: bool = False) -> None:
-        """Say something that is not a result."""
-        if always or not self.quiet:
-            self._line("note", text)
-
-    def error(self, text: str, code: int) -> int:
-        """Say in one line what went wrong, and return the exit code."""
-        from reportgen.text import clean
-
-        self._line("error", clean(text, 1000), exit_code=code)
-        return code
-
-    def progress(self, done: int, total: int, aside: int) -> None:
-        """Draw a bar on a terminal; elsewhere write a line now and then."""
-        now = time.monotonic()
-        if self.quiet or (now - self.last < self.wait and (done < total or not self.bar)):
-            return
-        self.last = now
-        text = f"{done} of {total} users" + (f", {aside} set aside" if aside else "")
-        if self.bar:
-            filled = 30 * done // max(total, 1)
-            self.half_line = done < total
-            print(
-                f"\r{'#' * filled}{'.' * (30 - filled)} {text} ",
-                end="" if self.half_line else "\n",
-                file=sys.stderr,
-                flush=True,
-            )
-        else:
-            self._line("progress", text, done=done, total=total, set_aside=aside)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure how long something takes."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
+        super().__init__(sys.stderr, sys.stdout, (time.monotonic, time.perf_counter), quiet, as_json)
 
     def results(self, summary: RunSummary, data: Dataset) -> int:
         """Print what was made and return the exit code."""
-        from reportgen.batch.tell import tell
-
-        print(summary.index)
-        if not self.quiet:
-            for line in tell(summary, data, self.seconds | summary.seconds, _peak()):
-                print(line)
+        self.tell(summary, data, _peak())
         return SOME_ASIDE if summary.failures else DONE
 
 
@@ -195,14 +133,17 @@ def _build(given: argparse.Namespace, console: Console) -> int:
     from reportgen.attention.store import load_model
     from reportgen.audit.facts import hash_inputs
     from reportgen.batch.folder import check_folder
+    from reportgen.batch.metrics import check_metrics_file
     from reportgen.batch.model import fit_scorer
-    from reportgen.batch.settings import RunSettings
+    from reportgen.batch.verbs import build_settings
     from reportgen.data.database import fetched
 
-    check_folder(given.out, given.overwrite)
+    check_folder(given.out, given.overwrite or given.resume)
     config, key = _config(given), _key(given, console)
     if given.templates is not None and not given.templates.is_dir():
         raise ConfigError(f"{given.templates} is not a folder; name one with --templates")
+    if given.metrics_file is not None:
+        check_metrics_file(given.metrics_file)
     tables = {"events": given.events, "items": given.items, "users": given.users}
     with fetched(config.input, tables) as files:  # what a database says is asked once, then hashed and read
         vars(given).update(files)
@@ -212,13 +153,10 @@ def _build(given: argparse.Namespace, console: Console) -> int:
         data, as_of = _read(given, config, console)
     with console.stage("fit"):
         scorer = load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
-    users = tuple(given.user) if given.user else None
-    settings = RunSettings(
-        given.out, key, as_of, *_generated(as_of), config, given.format, given.locale or config.report.locale,
-        given.n or config.report.n, users, given.limit, given.pdf_limit, given.figures, given.templates,
-        given.overwrite, data.synthetic, inputs,
-    )  # fmt: skip
-    return _run(settings, data, scorer, console)
+    settings = build_settings(given, config, key, as_of, _generated(as_of), data, inputs)
+    return (
+        _plan(settings, data, scorer) if given.plan_only else _run(settings, data, scorer, console, given.metrics_file)
+    )
 
 
 def _generated(as_of: int) -> tuple[str, str]:
@@ -229,10 +167,54 @@ def _generated(as_of: int) -> tuple[str, str]:
     return (iso(as_of), "as_of") if given is None else (iso(given), "SOURCE_DATE_EPOCH")
 
 
-def _run(settings: RunSettings, data: Dataset, scorer: AttentionScorer, console: Console) -> int:
+def _run(
+    settings: RunSettings, data: Dataset, scorer: AttentionScorer, console: Console, metrics: Path | None = None
+) -> int:
     from reportgen.batch.run import build_run
+    from reportgen.batch.signals import stopping
+    from reportgen.batch.watch import Watch
+    from reportgen.report.record import iso
 
-    return console.results(build_run(settings, data, scorer, console.progress, clock=time.perf_counter), data)
+    def when(seconds: float) -> str:
+        return iso(int(seconds * 1_000_000))
+
+    log = console.log if console.as_json else None
+    watch = Watch(settings.out, time.monotonic, time.time, when, console.show, log, metrics)
+    with stopping() as stop, watch.ending(lambda: stop.name):
+        summary = build_run(settings, data, scorer, watch.say, clock=time.perf_counter, hear=watch.hear, stop=stop)
+        watch.done(summary)
+    return console.results(summary, data)
+
+
+def _plan(settings: RunSettings, data: Dataset, scorer: AttentionScorer) -> int:
+    from reportgen.batch.plan import FILE
+    from reportgen.batch.run import plan_run
+
+    plan, missing = plan_run(settings, data, scorer, clock=time.perf_counter)
+    print(settings.out / FILE)
+    print(f"shards: 0-{plan.shards - 1}, {len(missing)} to make; then the same build with --resume")
+    return DONE
+
+
+def _get(given: argparse.Namespace, console: Console) -> int:
+    from reportgen.batch.verbs import take_report
+
+    report = take_report(given, lambda: _key(given, console))
+    if report is not None:
+        sys.stdout.buffer.write(report)
+        sys.stdout.buffer.flush()
+    return DONE
+
+
+def _shard(given: argparse.Namespace, console: Console) -> int:
+    from reportgen.batch.signals import stopping
+    from reportgen.batch.verbs import make_shards
+
+    with stopping() as stop:
+        users, aside = make_shards(given.plan, given.shards, stop)
+    if not console.quiet:
+        print(f"shards: {len(given.shards)} with {users} reported users" + (f", {aside} set aside" if aside else ""))
+    return SOME_ASIDE if aside else DONE
 
 
 def _fit(given: argparse.Namespace, console: Console) -> int:

@@ -269,7 +269,9 @@ def _cross_check(config: Config, source: str) -> None:
         if sum((bool(rule.values), bool(rule.pattern), rule.at_most is not None)) != 1:
             raise ConfigError(f'{source}: exclude "{rule.reason}" needs exactly one of values, pattern, at_most')
     if config.look.logo and not (config.look.logo_alt.strip() or config.operator.name.strip()):
-        raise ConfigError(f"{source}: [look] logo needs words for those who cannot see it; set logo_alt or [operator] name")
+        raise ConfigError(
+            f"{source}: [look] logo needs words for those who cannot see it; set logo_alt or [operator] name"
+        )
     for name, feature in config.features.items():
         usual = _FIXED_KIND.get(name, (feature.kind,))
         if feature.kind not in usual:

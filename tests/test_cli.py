@@ -16,6 +16,7 @@ import pytest
 from reportgen.batch.folder import MARKER
 from reportgen.batch.keys import DEMO_KEY, make_key
 from reportgen.batch.people import report_stem
+from reportgen.batch.status import Progress
 from reportgen.cli import Console, main
 from reportgen.data.shop import make_shop
 from reportgen.explain.privacy import pseudonym
@@ -82,7 +83,8 @@ def test_json_on_stderr(run: Run, capsys: Capture) -> None:
     assert run("--limit", "2", "--log-format", "json") == 0
     assert run("--limit", "2", "--log-format", "json") == 1
     events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert {event["event"] for event in events[:-1]} <= {"progress"}  # only where the machine is slow
+    assert [event["event"] for event in events[:-1] if event["event"] != "progress"] == ["shard_done", "run_done"]
+    assert (events[-2]["reported"], events[-2]["set_aside"]) == (2, 0)
     assert events[-1]["event"] == "error"
     assert events[-1]["exit_code"] == 1
 
@@ -118,7 +120,8 @@ def test_1_for_an_output_folder_in_use(run: Run, tmp_path: Path, capsys: Capture
     [
         ["--format", "eml"], ["--format", ""], ["--format", "html,doc"], ["--locale", "fr"], ["--figures", "ascii"],
         ["--n", "0"], ["--n", "five"], ["--limit", "0"], ["--pdf-limit", "-1"], ["--as-of", "yesterday"],
-        ["--workers", "2"], ["--resume"], ["--weights", "x"], ["--recommendations", "x"], ["--pdf", "3"],
+        ["--workers", "0"], ["--shard-size", "0"], ["--packs", "--no-packs"], ["--weights", "x"], ["--recommendations", "x"],
+        ["--pdf", "3"],
         ["--log-format", "xml"],
     ],
 )  # fmt: skip
@@ -208,11 +211,11 @@ def test_the_same_bytes_whatever_surrounds_it(tables: Path, tmp_path: Path) -> N
         {
             path.relative_to(tmp_path / name).as_posix(): path.read_bytes()
             for path in (tmp_path / name).rglob("*")
-            if path.is_file()
+            if path.is_file() and path.name != "run_status.json"  # it tells when
         }
         for name in ("a", "b/c")
     )
-    assert len(first) == 8 * 2 + 1 + 5  # reports, the PDF, index, manifest, errors, marker, fidelity
+    assert len(first) == 8 * 2 + 1 + 6  # reports, the PDF, index, manifest, errors, marker, fidelity, plan
     assert first.keys() == second.keys()
     assert not [path for path in first if first[path] != second[path]]
     assert str(tables).encode() not in b"".join(first.values())
@@ -319,13 +322,82 @@ def test_a_date_without_a_zone_is_utc(run: Run, tmp_path: Path) -> None:
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     console = Console()
-    console.wait = 0.0
-    console.progress(1, 2, 0)
+    console.wait = console.last = 0.0
+    seen = Progress(2, 0.0)
+    seen.update(1.0, 1, 0)
+    console.show(seen, 1.0)
     assert console.error("no paper", 1) == 1
-    console.progress(2, 2, 1)
+    seen.update(2.0, 1, 1)
+    console.show(seen, 2.0)
     bars = capsys.readouterr().err.split("\r")
-    assert bars[1].splitlines() == ["#" * 15 + "." * 15 + " 1 of 2 users ", "reportgen: no paper"]
-    assert bars[2] == "#" * 30 + " 2 of 2 users, 1 set aside \n"
+    first, error = bars[1].splitlines()
+    assert first.startswith("[#")
+    assert first.rstrip().endswith("1 of 2 users (50 %), 1.0 users/s, 1 s left")
+    assert error == "reportgen: no paper"
+    assert bars[2].rstrip(" ").endswith("\n")
+    assert "2 of 2 users (100 %), 1 set aside" in bars[2]
+
+
+# --- many users
+
+
+def status(out: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((out / "run_status.json").read_bytes())
+    return found
+
+
+def test_status_metrics_and_resume(run: Run, tmp_path: Path, capsys: Capture) -> None:
+    words = ["--packs", "--shard-size", "20", "--format", "json", "--quiet", "--metrics-file", str(tmp_path / "m.prom")]
+    assert run(*words) == 0
+    assert status(tmp_path / "out")["phase"] == "done"
+    assert status(tmp_path / "out")["users"] == {"total": 59, "done": 59, "set_aside": 0}
+    assert 'reportgen_users_total{state="reported"} 59' in (tmp_path / "m.prom").read_text()
+    before = manifest(tmp_path / "out")
+    (tmp_path / "out" / "packs" / "000001.zip").write_bytes(b"spoilt")
+    assert run(*words, "--resume") == 0
+    assert manifest(tmp_path / "out") == before
+    capsys.readouterr()
+    assert run(*words, "--resume", "--n", "4") == 1
+    assert "settings.options.n (5 there, 4 now)" in one_line(capsys)
+    assert run(*words[:-1], str(tmp_path / "m.txt"), "--resume") == 1
+    assert ".prom" in one_line(capsys)
+
+
+def test_get(run: Run, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    out = str(tmp_path / "out")
+    for packs in (["--packs"], ["--no-packs", "--overwrite"]):
+        assert run("--limit", "3", "--quiet", *packs) == 0
+        capsysbinary.readouterr()
+        assert main(["get", out, "u00001", "--format", "json"]) == 0
+        record = capsysbinary.readouterr().out
+        key = pseudonym(KEY.encode(), "u00001")
+        assert json.loads(record)["user"] == key
+        assert main(["get", out, key, "--by-key", "--format", "json", "--out", str(tmp_path / "one.json")]) == 0
+        assert (tmp_path / "one.json").read_bytes() == record
+        assert main(["get", out, "u00059"]) == 1
+        assert b"not known in this run" in capsysbinary.readouterr().err
+
+
+def test_a_plan_shards_made_apart_and_the_end(run: Run, tmp_path: Path, capsys: Capture) -> None:
+    """The recipe for a queue: plan, shards in any order and by any process, then --resume."""
+    plan, words = str(tmp_path / "out" / "run_plan.json"), ["--shard-size", "20", "--format", "json"]
+    assert run(*words, "--out", str(tmp_path / "whole")) == 0
+    capsys.readouterr()
+    assert run(*words, "--plan-only") == 0
+    assert capsys.readouterr().out.splitlines() == [plan, "shards: 0-2, 3 to make; then the same build with --resume"]
+    assert main(["get", str(tmp_path / "out"), "u00001"]) == 1
+    assert "--resume" in one_line(capsys)
+    assert main(["shard", "--plan", plan, "--shards", "1-2"]) == 0
+    assert main(["shard", "--plan", plan, "--shards", "3"]) == 1
+    assert "has 3 shards" in capsys.readouterr().err
+    assert main(["shard", "--plan", str(tmp_path), "--shards", "0"]) == 1
+    assert main(["shard", "--plan", plan, "--shards", "2-1"]) == 2
+    capsys.readouterr()
+    assert run(*words, "--resume") == 0
+    assert "shards: 1 done, 2 kept" in capsys.readouterr().out
+    assert (tmp_path / "out" / "manifest.json").read_bytes() == (tmp_path / "whole" / "manifest.json").read_bytes()
+    assert main(["shard", "--plan", plan, "--shards", "0"]) == 1  # it is complete: its job is gone
+    assert "--resume" in one_line(capsys)
 
 
 def test_evaluate_prints_the_table_and_writes_on_request(tables: Path, tmp_path: Path, capsys: Capture) -> None:

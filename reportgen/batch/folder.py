@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -18,11 +19,19 @@ from reportgen.errors import OutputError
 
 MARKER = ".reportgen-run"
 MANIFEST = "manifest.json"
-#: What a run may have left at the top, and what it may have left in a shard folder. Nothing else is ever taken away.
-_TOP = ("index.html", "errors.jsonl", MANIFEST)
-_AUDIT = ("fidelity.json",)
+#: What a run may have left at the top, in its folders, and in a folder of reports. Nothing else is ever taken away.
+_TOP = ("index.html", "errors.jsonl", "run_status.json", "run_plan.json", MANIFEST)
 _SHARD = re.compile(r"[0-9a-f]{2}")
-_OURS = re.compile(r"\.?[a-z2-7]{24}\.(html|pdf|json|eml)(\.part)?")
+_PART = r"(\.[0-9a-f]{8})?(\.part)?"
+_TOP_PART = re.compile(r"\.(index\.html|errors\.jsonl|run_status\.json|run_plan\.json|manifest\.json)" + _PART)
+_OURS = re.compile(r"\.?[a-z2-7]{24}\.(html|pdf|json|eml)" + _PART)
+_FOLDERS = {
+    "audit": re.compile(r"\.?fidelity\.json" + _PART),
+    "packs": re.compile(r"\.?[0-9]{6,}\.zip" + _PART),
+    "index": re.compile(r"\.?[0-9a-f]{2}\.jsonl" + _PART),
+}
+#: Work in progress, for the owner of the run alone.
+WORK = ".work"
 _REAL, _MADE_UP = b"a run folder of reportgen\n", b"a run folder of reportgen, made-up data\n"
 #: Trouble that would meet every further file too.
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -113,6 +122,8 @@ class RunFolder:
     overwrite : bool
     synthetic : bool
         Noted in the folder's marker: a demo may replace made-up runs only.
+    keep : bool
+        Go on with the run that is there, and take nothing away.
 
     Raises
     ------
@@ -120,14 +131,16 @@ class RunFolder:
         As `check_folder`.
     """
 
-    def __init__(self, out: Path, overwrite: bool = False, synthetic: bool = False) -> None:
-        check_folder(out, overwrite)
+    def __init__(self, out: Path, overwrite: bool = False, synthetic: bool = False, keep: bool = False) -> None:
+        check_folder(out, overwrite or keep)
         self.out = out
         self.outputs: list[Output] = []
         with self._named():
             out.mkdir(parents=True, exist_ok=True)
-            self._clear()
-            self._put(MARKER, _MADE_UP if synthetic else _REAL)
+            if not keep:
+                self._clear()
+            if not keep or not (out / MARKER).is_file():
+                self._put(MARKER, _MADE_UP if synthetic else _REAL)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -144,7 +157,13 @@ class RunFolder:
         for name in reversed(_TOP):
             with suppress(FileNotFoundError):
                 os.unlink(self.out / name)
-        self._clear_audit()
+        for name in filter(_TOP_PART.fullmatch, os.listdir(self.out)):
+            os.unlink(self.out / name)
+        self.clear_work()
+        for name, ours in _FOLDERS.items():
+            if os.path.lexists(self.out / name):
+                self._refuse_link(self.out / name)
+                _clear_names(self.out / name, ours)
         reports = self.out / "reports"
         if not os.path.lexists(reports):
             return
@@ -152,19 +171,19 @@ class RunFolder:
         for shard in sorted(os.listdir(reports)):
             if _SHARD.fullmatch(shard):
                 self._refuse_link(reports / shard)
-                _clear_shard(reports / shard)
+                _clear_names(reports / shard, _OURS)
 
-    def _clear_audit(self) -> None:
-        audit = self.out / "audit"
-        if not os.path.lexists(audit):
-            return
-        self._refuse_link(audit)
-        for name in _AUDIT:
-            for left in (name, f".{name}.part"):
-                with suppress(FileNotFoundError):
-                    os.unlink(audit / left)
-        with suppress(OSError):  # something of another hand lies there
-            os.rmdir(audit)
+    def clear_work(self) -> None:
+        """Take away what a run needs only until it is complete."""
+        work = self.out / WORK
+        if os.path.lexists(work):
+            self._refuse_link(work)
+            shutil.rmtree(work)
+
+    def unseal(self) -> None:
+        """Take the manifest away: from here on the run is not complete."""
+        with self._named(), suppress(FileNotFoundError):
+            os.unlink(self.out / MANIFEST)
 
     def _refuse_link(self, folder: Path) -> None:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):
@@ -201,6 +220,10 @@ class RunFolder:
         """
         with _no_trouble(self.out):
             self._put(path, data)
+        self.note(path, data, media_type)
+
+    def note(self, path: str, data: bytes, media_type: str) -> None:
+        """Remember a file that is there already."""
         self.outputs.append(Output(path, hashlib.sha256(data).hexdigest(), len(data), media_type))
 
     def _put(self, path: str, data: bytes, sync: bool = False) -> None:
@@ -244,12 +267,12 @@ class RunFolder:
         return self.out / MANIFEST
 
 
-def _clear_shard(shard: Path) -> None:
-    for name in sorted(os.listdir(shard)):
-        if _OURS.fullmatch(name) and not stat.S_ISDIR(os.lstat(shard / name).st_mode):
-            os.unlink(shard / name)
+def _clear_names(folder: Path, ours: re.Pattern[str]) -> None:
+    for name in sorted(os.listdir(folder)):
+        if ours.fullmatch(name) and not stat.S_ISDIR(os.lstat(folder / name).st_mode):
+            os.unlink(folder / name)
     with suppress(OSError):  # something of another hand lies there
-        os.rmdir(shard)
+        os.rmdir(folder)
 
 
 def _fill(file: int, data: bytes, sync: bool) -> None:

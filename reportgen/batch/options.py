@@ -35,6 +35,8 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--users", type=_whole(1), default=400, metavar="N", help="size of the shop (400)")
     demo.add_argument("--overwrite", action="store_true", help="replace a run on other data too")
     _add_build(verb("build", "make one report per user"))
+    _add_get(verb("get", "take one report out of a run"))
+    _add_shard(verb("shard", "make shards of a planned run, for a cluster's own queue"))
     fit = verb("fit", "fit a model and save it")
     _add_inputs(fit)
     fit.add_argument("--model", type=Path, required=True, metavar="DIR", help="where to save it")
@@ -74,6 +76,46 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         help="secret behind file names (REPORTGEN_KEY, else one is made)",
     )
     add("--overwrite", action="store_true", help="replace a former run")
+    add("--resume", action="store_true", help="go on with the same run, or mend it: make what is missing or damaged")
+    add("--workers", type=_whole(1), default=1, metavar="N", help="processes on this machine (1: this one alone)")
+    add("--scheduler", default="", metavar="ADDRESS", help="use the workers of this Dask scheduler: tcp://...")
+    add("--shard-size", type=_whole(1), metavar="N", help="users per shard (1,000; 100 with a PDF for everybody)")
+    packs = build.add_mutually_exclusive_group()
+    packs.add_argument("--packs", action="store_true", default=None, help="one ZIP per shard (above 50,000 users)")
+    packs.add_argument("--no-packs", dest="packs", action="store_false", help="one file per report, however many")
+    add(
+        "--user-seconds",
+        type=_whole(0),
+        default=120,
+        metavar="N",
+        help="the longest step of one user; 0: no limit (120)",
+    )
+    add("--plan-only", action="store_true", help="stop before the shards: others make them with reportgen shard")
+    add("--metrics-file", type=Path, metavar="F.prom", help="counts and times for Prometheus' textfile collector")
+
+
+def _add_get(get: argparse.ArgumentParser) -> None:
+    get.add_argument("run", type=Path, metavar="RUN", help="a finished run folder")
+    get.add_argument("user", metavar="USER", help="the user's id; or the key of a report, with --by-key")
+    get.add_argument("--by-key", action="store_true", help="USER is a key: 24 letters, as in the names of reports")
+    get.add_argument("--format", choices=tuple(FORMATS), default="html", help="which report (html)")
+    get.add_argument("--out", type=Path, metavar="F", help="write it there instead of to stdout")
+    get.add_argument("--key-file", type=Path, metavar="F", help="the secret of the run (REPORTGEN_KEY)")
+
+
+def _add_shard(shard: argparse.ArgumentParser) -> None:
+    shard.add_argument(
+        "--plan", type=Path, required=True, metavar="P", help="run_plan.json of a run folder, or the folder"
+    )
+    shard.add_argument("--shards", type=_span, required=True, metavar="A-B", help="numbers from 0, both ends included")
+
+
+def _span(text: str) -> range:
+    first, dash, last = text.partition("-")
+    words = (first, last if dash else first)
+    if not all(word.isascii() and word.isdigit() for word in words) or int(words[0]) > int(words[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} are no shards; write 0-99 or 7")
+    return range(int(words[0]), int(words[1]) + 1)
 
 
 def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:

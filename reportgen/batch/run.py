@@ -1,57 +1,51 @@
-"""``build_run``: data and a fitted scorer become a run folder with one report per user."""
+"""``build_run``: data and a fitted scorer become a run folder with one report per user.
+
+A run is planned, cut into shards, and each shard is made by whoever is at work: this process, others of this machine, or a cluster.
+What is on the disk decides what is done. Index and manifest are made from the results that the shards left there, never from what
+a worker said, so a run that is interrupted at any moment goes on from where the disk says it is.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.audit.facts import templates_hash
-from reportgen.audit.manifest import (
-    Manifest,
-    Users,
-    key_id,
-    plain_inputs,
-    plain_model,
-    plain_problems,
-    plain_tables,
-    run_id,
-)
+from reportgen.batch.closing import Total, close_run
+from reportgen.batch.crew import Around, Crew, Hear, Say, deaf, never, silent, still
 from reportgen.batch.folder import RunFolder, check_folder
-from reportgen.batch.index import render_index
-from reportgen.batch.people import Choice, Person, choose
-from reportgen.batch.settings import STAGES, Failure, RunSettings, RunSummary, Tools
+from reportgen.batch.job import at_hand, write_job
+from reportgen.batch.people import Choice, choose
+from reportgen.batch.plan import Plan, make_plan, write_plan
+from reportgen.batch.resume import (
+    check_plan,
+    clear_parts,
+    is_whole,
+    listed,
+    locked,
+    read_manifest,
+    recovered,
+    standing,
+    write_results,
+)
+from reportgen.batch.settings import RunSettings, RunSummary, Tools
+from reportgen.batch.shard import Maker
 from reportgen.batch.trust import PATH as TRUST_FILE
 from reportgen.batch.trust import measure_run
-from reportgen.batch.work import Clock, Worker
+from reportgen.batch.work import Clock
 from reportgen.data.dataset import Dataset
-from reportgen.errors import ConfigError, ReportgenError
-from reportgen.explain.privacy import make_privacy
-from reportgen.explain.why import model_facts
-from reportgen.report.record import iso
-
-#: Called with users done, users in all, users set aside so far.
-Say = Callable[[int, int, int], None]
-
-
-def _silent(done: int, total: int, aside: int) -> None:
-    """Say nothing."""
-
-
-def _still() -> float:
-    """A clock that stands still, for callers who do not ask how long it took."""
-    return 0.0
+from reportgen.errors import ConfigError
 
 
 def build_run(
-    settings: RunSettings, data: Dataset, scorer: AttentionScorer, say: Say = _silent, tools: Tools | None = None,
-    clock: Clock = _still,
+    settings: RunSettings, data: Dataset, scorer: AttentionScorer, say: Say = silent, tools: Tools | None = None,
+    clock: Clock = still, *, hear: Hear = deaf, stop: Callable[[], bool] = never,
 ) -> RunSummary:  # fmt: skip
     """Make the reports of a run.
 
     A user who fails at any stage is set aside in ``errors.jsonl`` and the run goes on. The same data, scorer,
-    settings and versions give the same bytes in every file.
+    settings and versions give the same bytes in every file, whoever makes the shards and in whatever order.
 
     Parameters
     ----------
@@ -60,10 +54,15 @@ def build_run(
     scorer : AttentionScorer
         Fitted on the catalogue of `data`.
     say : callable, optional
-        Called after each user with users done, users in all, users set aside.
+        Called with users done, users in all, users set aside: after each user, or after each shard where other processes work.
     tools : Tools, optional
+        Only for a run in this process.
     clock : callable, optional
         Seconds from any start; only for `RunSummary.seconds`.
+    hear : callable, optional
+        Called with the name of an event and its facts, see `reportgen.batch.logline`.
+    stop : callable, optional
+        Asked often; when it turns true, the run ends in order and can be resumed.
 
     Returns
     -------
@@ -75,35 +74,56 @@ def build_run(
         The folder cannot be used, or fails on the way.
     InputError
         An unknown user, or none at all.
+    ConfigError
+        The run to be resumed is another one.
     ReportgenError
-        Every user failed; no manifest is written.
+        Every user failed; no manifest is written. Or the workers cannot work.
+    KeyboardInterrupt
+        It was stopped.
     """
+    with _opened(settings, data, scorer, tools, Around(say, hear, clock, stop)) as run:
+        return run.complete() or run.go()
+
+
+def plan_run(
+    settings: RunSettings, data: Dataset, scorer: AttentionScorer, *, clock: Clock = still
+) -> tuple[Plan, list[int]]:
+    """Prepare a run whose shards are made by others, with ``reportgen shard``; `build_run` with ``resume`` completes it.
+
+    Returns
+    -------
+    plan : Plan
+    missing : list of int
+        Shards that are still to be made.
+    """
+    with _opened(settings, data, scorer, None, Around(clock=clock)) as run:
+        if run.complete():
+            return run.plan, []
+        return run.plan, run.prepare(travels=True)
+
+
+@contextmanager
+def _opened(
+    settings: RunSettings, data: Dataset, scorer: AttentionScorer, tools: Tools | None, around: Around
+) -> Iterator[_Run]:
+    """Check everything, then take the folder."""
     settings.check()
-    check_folder(settings.out, settings.overwrite)
+    check_folder(settings.out, settings.overwrite or settings.resume)
     scorer.check_data(data)
+    if tools is not None and (settings.workers > 1 or settings.scheduler):
+        raise ConfigError("tools of your own cannot be sent to other processes; use one worker")
     choice = choose(data, settings.key, settings.locale, settings.users, settings.limit)
-    privacy = make_privacy(data, settings.config.privacy)
+    plan = make_plan(settings, data, scorer, choice)
+    maker = Maker(settings.out, plan, settings, data, scorer, choice.people, None, tools, around.clock)
     _check_floor(settings, scorer)
-    made_up = settings.synthetic or settings.config.report.synthetic
-    folder = RunFolder(settings.out, settings.overwrite, made_up)
-    worker = Worker(settings, data, scorer, privacy, folder, tools or Tools(), clock)
-    _measure(worker)
-    _all_chunks(worker, choice.people, say)
-    worker.failures.sort(key=lambda failed: (failed.user, failed.stage))
-    if worker.failures and not worker.done:
-        raise _nobody(worker.failures)
-    start = clock()
-    manifest = _finish(worker, choice)
-    worker.seconds["finish"] = clock() - start
-    return RunSummary(
-        settings.out / "index.html",
-        settings.out / "manifest.json",
-        manifest.run_id,
-        manifest.users,
-        dict(worker.made),
-        tuple(worker.failures),
-        {stage: worker.seconds[stage] for stage in ("trust", *STAGES, "finish") if stage in worker.seconds},
-    )
+    settings.out.mkdir(parents=True, exist_ok=True)
+    with locked(settings.out):
+        resumed = settings.resume and check_plan(settings.out, plan)
+        made_up = settings.synthetic or settings.config.report.synthetic
+        folder = RunFolder(settings.out, settings.overwrite or settings.resume, made_up, keep=resumed)
+        run = _Run(maker, choice, folder, around, resumed, Crew(maker, around))
+        with at_hand(maker):
+            yield run
 
 
 def _check_floor(settings: RunSettings, scorer: AttentionScorer) -> None:
@@ -116,59 +136,84 @@ def _check_floor(settings: RunSettings, scorer: AttentionScorer) -> None:
         )
 
 
-def _measure(worker: Worker) -> None:
-    """Measure once how far the reasons can be trusted; every report shows it."""
-    start = worker.clock()
-    content, worker.trust = measure_run(worker.settings, worker.data, worker.scorer, worker.privacy)
-    worker.folder.write(TRUST_FILE, content, "application/json")
-    worker.seconds["trust"] = worker.clock() - start
+@dataclass
+class _Run:
+    """A run whose folder is taken."""
 
+    maker: Maker
+    choice: Choice
+    folder: RunFolder
+    around: Around
+    resumed: bool
+    crew: Crew
+    kept: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
-def _all_chunks(worker: Worker, people: Sequence[Person], say: Say) -> None:
-    size, most = worker.settings.chunk, worker.settings.pdf_limit
-    say(0, len(people), 0)
-    for at in range(0, len(people), size):
-        part = people[at : at + size]
-        for _ in worker.chunk(part, [most is None or at + k < most for k in range(len(part))]):
-            say(len(worker.done) + len(worker.failures), len(people), len(worker.failures))
+    @property
+    def plan(self) -> Plan:
+        return self.maker.plan
 
+    def complete(self) -> RunSummary | None:
+        """The summary of a complete run, of which nothing is written again. A damaged one is opened again, and None returned."""
+        manifest = read_manifest(self.folder.out) if self.resumed else None
+        if manifest is None:
+            return None
+        outputs, out = listed(manifest), self.folder.out
+        results = recovered(out, self.plan, self.choice.people, outputs)
+        damaged = [output[0] for output in outputs if not is_whole(out, output)]
+        if results and not damaged:
+            self.folder.clear_work()
+            total = Total.of(results)
+            return total.summary(self.folder, self.plan, self.choice, {}, {"kept": len(results)})
+        for path in damaged:
+            if not path.startswith(("reports/", "packs/")):  # those are named with their shard
+                self.around.hear("damaged", file=path, cause="damaged")
+        self.folder.unseal()
+        write_results(out, results)
+        return None
 
-def _nobody(failures: Sequence[Failure]) -> ReportgenError:
-    first = failures[0]
-    told = f"no report could be made: all {len(failures)} users failed; the first at {first.stage} with {first.reason}"
-    return ReportgenError(f"{told}; correct the cause and run again with --overwrite")
+    def go(self) -> RunSummary:
+        """Make what is missing, and complete the run."""
+        self.crew.make(self.prepare(self.crew.elsewhere))
+        return self._finish()
 
+    def prepare(self, travels: bool) -> list[int]:
+        """Write plan and job, and list the shards that are to be made."""
+        out = self.folder.out
+        if self.resumed:
+            self.folder.unseal()
+            clear_parts(out)
+        write_plan(out, self.plan)
+        self._measure()
+        write_job(self.maker, travels)
+        return self._missing() if self.resumed else list(range(self.plan.shards))
 
-def _finish(worker: Worker, choice: Choice) -> Manifest:
-    folder, failures = worker.folder, worker.failures
-    lines = [json.dumps(vars(failed), sort_keys=True, ensure_ascii=False) + "\n" for failed in failures]
-    folder.write("errors.jsonl", "".join(lines).encode("utf-8", "backslashreplace"), "application/x-ndjson")
-    manifest = _manifest(worker, choice)
-    page = render_index(manifest, worker.settings, worker.done, folder.outputs, failures)
-    folder.write("index.html", page.encode("utf-8"), "text/html")
-    manifest = replace(manifest, outputs=tuple(folder.outputs))
-    folder.seal(manifest.to_json().encode("utf-8"))
-    return manifest
+    def _measure(self) -> None:
+        """Measure once how far the reasons can be trusted; every report shows it."""
+        start, maker = self.around.clock(), self.maker
+        content, maker.trust = measure_run(maker.settings, maker.data, maker.scorer, maker.privacy)
+        self.folder.write(TRUST_FILE, content, "application/json")
+        self.seconds["trust"] = self.around.clock() - start
 
+    def _missing(self) -> list[int]:
+        missing = []
+        for shard, result, damaged in standing(self.folder.out, self.plan):
+            if damaged:
+                self.around.hear("damaged", file=damaged, cause="damaged")
+            if result is None:
+                missing.append(shard)
+            else:
+                self.crew.count(result.users, len(result.failures))
+                self.kept += 1
+        return missing
 
-def _manifest(worker: Worker, choice: Choice) -> Manifest:
-    settings, data = worker.settings, worker.data
-    plain, model = settings.to_dict(), plain_model(model_facts(worker.scorer))
-    templates, rows = templates_hash(settings.templates), data.rows_read or {}
-    problems = data.until(settings.as_of).problems
-    reported, aside = len(worker.done), len(worker.failures)
-    return Manifest(
-        run_id(settings.inputs, plain | {"as_of": settings.as_of}, templates, model),
-        settings.generated_at,
-        settings.generated_at_source,
-        iso(settings.as_of),
-        settings.synthetic or settings.config.report.synthetic,
-        key_id(settings.key),
-        templates,
-        plain,
-        model,
-        Users(data.user_ids.size, reported, aside, choice.opted_out, choice.not_chosen),
-        plain_tables(problems, rows),
-        plain_problems(problems),
-        plain_inputs(settings.inputs, rows),
-    )
+    def _finish(self) -> RunSummary:
+        start = self.around.clock()
+        total = Total.read(self.folder.out, self.plan)
+        shards = {"done": self.plan.shards - self.kept, "kept": self.kept, "again": self.crew.again}
+        close_run(self.folder, self.plan, self.maker, self.choice, total)
+        self.folder.clear_work()
+        if not self.crew.elsewhere:
+            total.peak = 0  # it is this process's own, which its caller knows
+        seconds = self.seconds | total.seconds | {"finish": self.around.clock() - start}
+        return total.summary(self.folder, self.plan, self.choice, seconds, shards)

@@ -24,7 +24,8 @@ from reportgen.report.html import render_html
 from reportgen.report.theme import theme_of
 from reportgen.report.words import LOCALES
 
-STAGES = ("explain", "report", "html", "pdf", "write")
+#: ``worker`` is no stage of the work: the process that did it was killed or hung.
+STAGES = ("explain", "report", "html", "pdf", "write", "worker")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,18 @@ class RunSettings:
     inputs : tuple of InputFile
     chunk : int
         Users explained in one go; does not change a byte.
+    shard : int, optional
+        Users per shard; chosen by the formats when None.
+    packs : bool, optional
+        One ZIP per shard rather than one file per report; by the number of users when None.
+    user_seconds : float, optional
+        The longest that one step may take for one user, before the user is set aside.
+    workers : int
+        Processes on this machine; with 1, everything happens in the calling process.
+    scheduler : str
+        Address of a Dask scheduler, to use its workers instead.
+    resume : bool
+        Go on with a run that was interrupted, or mend one that is damaged.
     """
 
     out: Path
@@ -84,6 +97,12 @@ class RunSettings:
     synthetic: bool = False
     inputs: tuple[InputFile, ...] = ()
     chunk: int = 250
+    shard: int | None = None
+    packs: bool | None = None
+    user_seconds: float | None = None
+    workers: int = 1
+    scheduler: str = ""
+    resume: bool = False
 
     def check(self) -> None:
         """Refuse words that are not known.
@@ -101,6 +120,8 @@ class RunSettings:
             wrong = next((word for word in given if word not in known), None)
             if wrong is not None or not given:
                 raise ConfigError(f"{what} {wrong or ''!r} is not available; use one of {', '.join(known)}")
+        if min(self.chunk, self.workers, 1 if self.shard is None else self.shard) < 1:
+            raise ConfigError("workers, and users per shard and chunk, are at least 1")
         theme_of(self.config.look)  # a logo that cannot be used stops the run at once, not user by user
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,7 +173,13 @@ class RunSummary:
     made : dict of str to int
         Reports per format.
     seconds : dict of str to float
-        By stage; of the clock that was passed in.
+        By stage; of the clock that was passed in, or processor time where other processes worked.
+    written : int
+        Bytes of all reports.
+    peak_worker : int
+        Most memory of a process that made reports, in bytes; 0 when nothing was made.
+    shards : dict of str to int
+        ``done`` now, ``kept`` of a former run, ``again`` at a further attempt.
     """
 
     index: Path
@@ -162,3 +189,6 @@ class RunSummary:
     made: dict[str, int]
     failures: tuple[Failure, ...]
     seconds: dict[str, float]
+    written: int = 0
+    peak_worker: int = 0
+    shards: dict[str, int] = field(default_factory=dict)

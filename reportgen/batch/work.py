@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.batch.folder import RunFolder
+from reportgen.batch.limit import time_limit
 from reportgen.batch.options import FORMATS
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings, Tools
@@ -18,10 +19,20 @@ from reportgen.explain.explanation import Explanation
 from reportgen.explain.fidelity import Trust
 from reportgen.explain.privacy import Privacy
 from reportgen.report.build import Reader
+from reportgen.report.columns import Figures, many_figures
 from reportgen.report.document import Report
-from reportgen.report.ledgers import Figures, many_figures
 
 Clock = Callable[[], float]
+
+
+class Sink(Protocol):
+    """Where finished reports go."""
+
+    def write(self, path: str, data: bytes, media_type: str) -> None:
+        """Take one report."""
+
+    def drop(self, paths: set[str]) -> None:
+        """Take back reports of a user who could not be finished."""
 
 
 class SetAsideError(Exception):
@@ -54,7 +65,7 @@ class Worker:
     data: Dataset
     scorer: AttentionScorer
     privacy: Privacy
-    folder: RunFolder
+    folder: Sink
     tools: Tools
     clock: Clock
     made: Counter[str] = field(default_factory=Counter)
@@ -77,10 +88,11 @@ class Worker:
             yield person
 
     @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        start = self.clock()
+    def _stage(self, name: str, users: int = 1) -> Iterator[None]:
+        start, most = self.clock(), self.settings.user_seconds
         try:
-            yield
+            with time_limit(most and most * users):
+                yield
         except OutputError:
             raise  # the folder itself is in trouble: no user can be finished
         except Exception as error:
@@ -90,7 +102,7 @@ class Worker:
 
     def _explain(self, people: Sequence[Person]) -> list[Explanation]:
         ids, settings = [person.user_id for person in people], self.settings
-        with self._stage("explain"):
+        with self._stage("explain", len(people)):
             return self.tools.explain(self.scorer, self.data, ids, settings.n, settings.as_of, self.privacy)
 
     def _explained(self, people: Sequence[Person]) -> list[tuple[Person, Explanation]]:

@@ -1,0 +1,37 @@
+"""A limit of time for a piece of work in this process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Interrupt what is done in this block after some seconds.
+
+    It reaches Python code in the main thread of a process; elsewhere, and with None, there is no limit. What hangs outside of
+    Python is for whoever watches the process.
+
+    Raises
+    ------
+    TimeoutError
+    """
+    if not seconds or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told = f"took longer than {seconds:g} s"
+
+    def ring(_signal: int, _frame: object) -> NoReturn:
+        raise TimeoutError(told)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
