@@ -24,12 +24,14 @@ from mail_server import DROP, VANISH, Post, address_of, free_port, key_of, lette
 
 from reportgen.batch.journal import Journal
 from reportgen.batch.journal_record import TEST, Binding, JournalError, Record, State, read_record
-from reportgen.batch.letters import Letter
+from reportgen.batch.letters import Letter, wire_form
 from reportgen.batch.pace import Pace
 from reportgen.batch.send import Retries, SendSummary, Server, send
 from reportgen.batch.sent import failure_lines, summary_lines
+from reportgen.batch.smtp import Connection, Result
 from reportgen.batch.suppressed import suppress
 from reportgen.errors import ConfigError, OutputError
+from reportgen.report.mail_address import read_address
 
 RUN = Binding("0123456789abcdef", "c" * 64)
 ROUND = Binding("0123456789abcdef", "c" * 64, TEST)
@@ -656,3 +658,47 @@ def test_each_death_leaves_at_most_one_copy(post: Post, sender: Sender, tmp_path
         sender.path = tmp_path / str(at)
         sender(letters(2), sender="")
         judge(post, read_record(sender.path), 2)
+
+
+# --- one connection by itself
+
+
+def test_a_server_that_left_before_the_dot_leaves_no_doubt() -> None:
+    """Also when the message is so small that the system takes it from us although nobody is there to get it."""
+    gone = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
+
+        def serve() -> None:
+            sock, _ = listening.accept()
+            with sock, sock.makefile("rb") as lines:
+                sock.sendall(b"220 here\r\n")
+                while (line := lines.readline()) and not line.startswith(b"DATA"):
+                    sock.sendall(b"250 fine\r\n")
+                sock.sendall(b"354 go on\r\n")
+            gone.set()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connection = Connection(Server("127.0.0.1", listening.getsockname()[1], "none", seconds=5))
+        assert connection._smtp.sock is not None
+        assert connection._smtp.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        to = read_address(address_of(0))
+        answer = connection.deliver(None, to, wire_form(message_of(0)), lambda: gone.wait(10))
+        connection.close(polite=False)
+        thread.join()
+    assert (answer.result, answer.begun, answer.lost) == (Result.LATER, True, True)
+
+
+def test_the_journal_knows_before_the_first_byte_goes_out(post: Post, sender: Sender) -> None:
+    def refuse() -> None:
+        raise OutputError("no room")
+
+    connection = Connection(sender.server)
+    with pytest.raises(OutputError, match="no room"):
+        connection.deliver(None, read_address(address_of(0)), wire_form(message_of(0)), refuse)
+    assert connection._smtp.sock is not None
+    connection._smtp.sock.sendall(b".\r\n")  # had anything gone out, the server would now have it
+    assert connection._smtp.getreply()[0] == 250
+    connection.close(polite=True)
+    assert [data for _, _, data in post.taken] == [b""]

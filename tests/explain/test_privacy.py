@@ -147,8 +147,13 @@ EVENTS = pd.DataFrame(
     columns=["user_id", "item_id", "timestamp", "event_type", "source"],
 )
 ITEMS = pd.DataFrame(
-    [("A", "Lamp", "plain", False), ("B", "Chair", "plain", False), ("C", "Rug", "plain", False)]
-    + [("S", "Secret", "plain", True), ("T", "Tablets", "health", False)],
+    [
+        ("A", "Lamp", "plain", False),
+        ("B", "Chair", "plain", False),
+        ("C", "Rug", "plain", False),
+        ("S", "Secret", "plain", True),
+        ("T", "Tablets", "health", False),
+    ],
     columns=["item_id", "title", "category", "sensitive"],
 )
 
