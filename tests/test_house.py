@@ -38,7 +38,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "cryptography": ("audit/*.py",),
     "css_inline": ("report/mail.py",),
     "dask": ("batch/*.py",),
-    "distributed": ("batch/*.py",),
+    "distributed": ("batch/dask_pool.py",),
     "duckdb": ("data/ingest*.py", "data/csvread.py", "data/reader.py", "data/tables.py"),
     "fsspec": ("batch/remote.py",),
     "jinja2": ("report/html.py", "batch/index.py"),
@@ -54,7 +54,6 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
         "attention/evaluation.py",  # qualities side by side are a table, which a notebook shows
     ),
     "PIL": ("report/theme.py",),
-    "pebble": ("batch/*.py",),
     "pickle": (),  # a model file must not be able to run code
     "premailer": (),  # beside ours in benchmarks/mail.py only
     "pydyf": ("report/pdf.py",),
