@@ -23,10 +23,16 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     if not seconds or threading.current_thread() is not threading.main_thread():
         yield
         return
-    told = f"took longer than {seconds:g} s"
+    with alarm(seconds, TimeoutError(f"took longer than {seconds:g} s")):
+        yield
+
+
+@contextmanager
+def alarm(seconds: float, error: BaseException) -> Iterator[None]:
+    """Raise `error` in the main thread, which must be the calling one, when this block has taken so many seconds."""
 
     def ring(_signal: int, _frame: object) -> NoReturn:
-        raise TimeoutError(told)
+        raise error
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

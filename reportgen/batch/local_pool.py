@@ -15,12 +15,11 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from multiprocessing.connection import Pipe
 from multiprocessing.connection import wait as wait_for
-from typing import NoReturn
 
+from reportgen.batch.limit import alarm
 from reportgen.batch.pool import TICK, Answer, Task, died, late, told
 from reportgen.batch.pool_worker import Limits, Message, Order
 from reportgen.errors import ReportgenError
@@ -236,7 +235,7 @@ class HerePool:
             return []
         number = self._numbers.popleft()
         try:
-            with _alarm(self._seconds):
+            with nullcontext() if self._seconds is None else alarm(self._seconds, _LateError()):
                 return [Answer(number, "done", self._work(number))]
         except _LateError:
             return [Answer(number, "late", reason=late(self._seconds or 0.0))]
@@ -250,21 +249,3 @@ class HerePool:
 
     def close(self) -> None:
         self._numbers.clear()
-
-
-@contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
-    if seconds is None:
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, _ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _ring(_signal: int, _frame: object) -> NoReturn:
-    raise _LateError
