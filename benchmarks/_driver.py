@@ -24,9 +24,9 @@ from pathlib import Path
 
 import _one_thread  # noqa: F401  (before NumPy)
 
-from reportgen.batch.dask_pool import DaskPool
-from reportgen.batch.local_pool import HerePool, LocalPool
-from reportgen.batch.pool import Pool, Task, drive
+from reportgen.workers.dask_pool import DaskPool
+from reportgen.workers.local_pool import HerePool, LocalPool
+from reportgen.workers.pool import Pool, Task, drive
 
 FOLDER = Path(__file__).resolve().parent
 

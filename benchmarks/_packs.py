@@ -16,15 +16,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from reportgen import AttentionScorer, Dataset, make_shop
-from reportgen.batch.durable import Durable
-from reportgen.batch.entries import MADE, Entry, entry_line, read_entry
-from reportgen.batch.folder import RunFolder
-from reportgen.batch.pack_index import build_index, find_entries
-from reportgen.batch.packs import Pack, check_pack, pack_path, packs_of, read_listing, read_report
 from reportgen.batch.people import report_stem
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings
 from reportgen.explain.privacy import pseudonym
+from reportgen.output.durable import Durable
+from reportgen.output.entries import MADE, Entry, entry_line, read_entry
+from reportgen.output.folder import RunFolder
+from reportgen.output.pack_index import build_index, find_entries
+from reportgen.output.packs import Pack, check_pack, pack_path, packs_of, read_listing, read_report
 from reportgen.report.record import iso
 
 SECRET = b"a key for benchmarks, not a secret"

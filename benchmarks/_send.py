@@ -19,10 +19,10 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
-from reportgen.batch.journal import Journal
-from reportgen.batch.journal_record import Binding, State, read_record
-from reportgen.batch.letters import Letter
-from reportgen.batch.send import Retries, Server, send
+from reportgen.post.journal import Journal
+from reportgen.post.journal_record import Binding, State, read_record
+from reportgen.post.letters import Letter
+from reportgen.post.send import Retries, Server, send
 
 RUN = Binding("0" * 16, "c" * 64)
 SENDER = "bounces@shop.test"

@@ -28,11 +28,11 @@ import _one_thread  # noqa: F401 - before numpy
 from render import explanation
 
 from reportgen.config import Config
-from reportgen.report import mail as ours
+from reportgen.mail import render as ours
+from reportgen.mail.page import mail_page
 from reportgen.report.build import Reader, build_report
 from reportgen.report.document import Report
 from reportgen.report.html import render_page
-from reportgen.report.mail_page import mail_page
 from reportgen.report.words import words
 
 DATE = datetime(2026, 6, 29, 8, 30, tzinfo=UTC)

@@ -20,7 +20,6 @@ import numpy as np
 from PIL import Image
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.batch.demo import demo_data, demo_settings
 from reportgen.batch.run import build_run
 from reportgen.config import Config, load_config
 from reportgen.explain.explanation import Explanation
@@ -28,6 +27,7 @@ from reportgen.explain.why import explain_many
 from reportgen.report.build import Reader, build_report
 from reportgen.report.html import render_html
 from reportgen.report.pdf import render_pdf
+from reportgen.verbs.demo import demo_data, demo_settings
 
 DOCS = Path(__file__).resolve().parent
 NARROWEST = 500  # Chromium makes no window below this; a frame in the page is as narrow as wanted

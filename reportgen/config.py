@@ -198,7 +198,7 @@ class Look:
 
 @dataclass(frozen=True)
 class MailConfig:
-    """E-mailed summaries; what a mail needs beyond ``[operator]`` is asked for where one is made (`report/mail_setup.py`)."""
+    """E-mailed summaries; what a mail needs beyond ``[operator]`` is asked for where one is made (`mail/setup.py`)."""
 
     from_address: str = ""
     from_name: str = ""

@@ -7,19 +7,21 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from reportgen.batch.folder import MARKER
-from reportgen.batch.keys import DEMO_KEY, make_key
 from reportgen.batch.people import report_stem
 from reportgen.batch.status import Progress
-from reportgen.cli import Console, main
+from reportgen.cli import main
 from reportgen.data.shop import make_shop
 from reportgen.explain.privacy import pseudonym
+from reportgen.output.folder import MARKER
+from reportgen.verbs.console import Terminal
+from reportgen.verbs.keys import DEMO_KEY, make_key
 
 KEY = "a key for tests, not a secret"
 Capture = pytest.CaptureFixture[str]
@@ -166,7 +168,7 @@ def test_130_when_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch, capsys:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reportgen.batch.folder.check_folder", interrupt)
+    monkeypatch.setattr("reportgen.output.folder.check_folder", interrupt)
     assert run() == 130
     assert "--overwrite" in one_line(capsys)
 
@@ -321,7 +323,7 @@ def test_a_date_without_a_zone_is_utc(run: Run, tmp_path: Path) -> None:
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    console = Console()
+    console = Terminal(sys.stderr, sys.stdout, (time.monotonic, time.perf_counter))
     console.wait = console.last = 0.0
     seen = Progress(2, 0.0)
     seen.update(1.0, 1, 0)

@@ -21,13 +21,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "reportgen"
 #: ``__main__.py``) sees everything, and nobody imports from it.
 ROOMS = (
     # the ground floor: single modules, no third-party library but regex
-    ("config", "errors", "checks", "languages", "text", "version"),
+    ("config", "errors", "checks", "formats", "languages", "text", "version"),
     ("data",),
     ("attention",),
     ("explain",),
     ("report",),
+    ("mail",),
+    ("output",),
     ("audit",),
+    ("workers",),
     ("batch",),
+    ("post",),
+    ("verbs",),
     ("cli",),
     ("__init__", "__main__"),
 )
@@ -36,11 +41,11 @@ ROOMS = (
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "babel": ("report/words.py",),
     "cryptography": ("audit/*.py",),
-    "css_inline": ("report/mail.py",),
-    "dask": ("batch/*.py",),
-    "distributed": ("batch/dask_pool.py",),
+    "css_inline": ("mail/render.py",),
+    "dask": ("workers/dask_pool.py",),
+    "distributed": ("workers/dask_pool.py",),
     "duckdb": ("data/ingest*.py", "data/csvread.py", "data/reader.py", "data/tables.py"),
-    "fsspec": ("batch/remote.py",),
+    "fsspec": ("output/remote.py",),
     "jinja2": ("report/html.py", "batch/index.py"),
     "matplotlib": ("report/figures.py", "report/display.py", "report/displays.py", "report/glyphs.py"),
     "matplotlib.pyplot": (),  # global state
@@ -66,7 +71,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "sklearn.base": ("attention/features.py", "attention/scorer.py", "attention/peers.py"),
     "sklearn.utils.sparsefuncs": ("attention/products.py",),
     "sklearn.utils.validation": tuple(f"attention/{name}.py" for name in ("features", "scorer", "store", "peers")),
-    "smtplib": ("batch/server.py", "batch/smtp.py"),  # transport is apart from the message
+    "smtplib": ("post/server.py", "post/smtp.py"),  # transport is apart from the message
     "sqlalchemy": ("data/database.py",),
     "weasyprint": tuple(f"report/{name}.py" for name in ("pdf", "lettering", "look", "coverage", "tagged")),
 }

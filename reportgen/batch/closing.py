@@ -8,23 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reportgen.audit.facts import templates_hash
-from reportgen.audit.manifest import (
-    Manifest,
-    Output,
-    Users,
-    key_id,
-    plain_inputs,
-    plain_model,
-    plain_problems,
-    plain_tables,
-)
-from reportgen.batch import pack_index
-from reportgen.batch.folder import MANIFEST, RunFolder
 from reportgen.batch.index import render_index
-from reportgen.batch.options import FORMATS
-from reportgen.batch.packs import MEDIA_TYPE as PACK
-from reportgen.batch.packs import read_listing
 from reportgen.batch.people import Choice
 from reportgen.batch.plan import FILE as PLAN
 from reportgen.batch.plan import MEDIA_TYPE as PLAN_TYPE
@@ -34,6 +18,22 @@ from reportgen.batch.shard import Maker, Result, read_result
 from reportgen.batch.sinks import Listed
 from reportgen.errors import ReportgenError
 from reportgen.explain.why import model_facts
+from reportgen.formats import FORMATS
+from reportgen.output import pack_index
+from reportgen.output.facts import templates_hash
+from reportgen.output.folder import MANIFEST, RunFolder
+from reportgen.output.manifest import (
+    Manifest,
+    Output,
+    Users,
+    key_id,
+    plain_inputs,
+    plain_model,
+    plain_problems,
+    plain_tables,
+)
+from reportgen.output.packs import MEDIA_TYPE as PACK
+from reportgen.output.packs import read_listing
 from reportgen.report.record import iso
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from reportgen.batch.job import make_shard, probe_user
-from reportgen.batch.local_pool import HerePool, LocalPool
-from reportgen.batch.pool import Outcome, Pool, Task, drive
 from reportgen.batch.shard import Maker, write_aside
 from reportgen.batch.work import Clock
 from reportgen.errors import ReportgenError
+from reportgen.workers.local_pool import HerePool, LocalPool
+from reportgen.workers.pool import Outcome, Pool, Task, drive
 
 #: Called with users done, users in all, users set aside so far.
 Say = Callable[[int, int, int], None]
@@ -126,7 +126,7 @@ class Crew:
 
     def _pool(self) -> Pool:
         if self._maker.settings.scheduler:
-            from reportgen.batch.dask_pool import DaskPool  # half a second of imports for those who have it
+            from reportgen.workers.dask_pool import DaskPool  # half a second of imports for those who have it
 
             return DaskPool(self._maker.settings.scheduler)
         return LocalPool(self._maker.settings.workers) if self.elsewhere else HerePool()

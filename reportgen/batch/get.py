@@ -8,18 +8,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from reportgen.audit.manifest import key_id
-from reportgen.batch.durable import open_inside
-from reportgen.batch.entries import KEY, MADE, OPTED_OUT, SET_ASIDE
-from reportgen.batch.folder import MANIFEST, is_run
-from reportgen.batch.options import FORMATS
-from reportgen.batch.pack_index import FOLDER as INDEX
-from reportgen.batch.pack_index import find_entries
-from reportgen.batch.packs import FOLDER as PACKS
-from reportgen.batch.packs import DamagedError, read_report
 from reportgen.batch.people import report_stem
 from reportgen.errors import ConfigError, InputError, OutputError
 from reportgen.explain.privacy import pseudonym
+from reportgen.formats import FORMATS
+from reportgen.output.durable import open_inside
+from reportgen.output.entries import KEY, MADE, OPTED_OUT, SET_ASIDE
+from reportgen.output.folder import MANIFEST, is_run
+from reportgen.output.manifest import key_id
+from reportgen.output.pack_index import FOLDER as INDEX
+from reportgen.output.pack_index import find_entries
+from reportgen.output.packs import FOLDER as PACKS
+from reportgen.output.packs import DamagedError, read_report
 
 _ERRORS = "errors.jsonl"
 
@@ -47,7 +47,7 @@ def get_report(run: Path, user_id: str, key_secret: bytes, format: str = "html")
     key_secret : bytes
         The secret of the run.
     format : str
-        Of `reportgen.batch.options.FORMATS`.
+        Of `reportgen.formats.FORMATS`.
 
     Raises
     ------

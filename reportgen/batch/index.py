@@ -14,10 +14,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from reportgen.audit.manifest import Manifest, Output
-from reportgen.batch.options import FORMATS
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings
+from reportgen.formats import FORMATS
+from reportgen.output.manifest import Manifest, Output
 from reportgen.report.html import gap, render_page
 from reportgen.report.theme import theme_css, theme_of
 from reportgen.report.words import Words, words

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.attention.store import load_model, save_model
-from reportgen.batch.durable import Durable, open_inside
-from reportgen.batch.folder import WORK
 from reportgen.batch.people import People
 from reportgen.batch.plan import read_plan
 from reportgen.batch.settings import RunSettings
@@ -23,6 +21,8 @@ from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError, ReportgenError
 from reportgen.explain.fidelity import Trust
+from reportgen.output.durable import Durable, open_inside
+from reportgen.output.folder import WORK
 
 JOB, PEOPLE, DATA, MODEL = (f"{WORK}/{name}" for name in ("job.json", "people.npy", "data", "model"))
 _OPTIONS = (

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reportgen.batch.durable import replace_file
 from reportgen.errors import ConfigError
+from reportgen.output.durable import replace_file
 from reportgen.version import VERSION
 
 #: What can become of a user. Each only grows while a run goes on, so they are counters.

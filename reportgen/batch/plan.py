@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.audit.facts import package_versions, python_version, templates_hash
-from reportgen.audit.manifest import key_id, plain_model, run_id
-from reportgen.batch.durable import Durable, open_inside
-from reportgen.batch.packs import deflate_version
 from reportgen.batch.people import Choice
 from reportgen.batch.settings import RunSettings
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
 from reportgen.explain.why import model_facts
+from reportgen.output.durable import Durable, open_inside
+from reportgen.output.facts import package_versions, python_version, templates_hash
+from reportgen.output.manifest import key_id, plain_model, run_id
+from reportgen.output.packs import deflate_version
 from reportgen.report.record import iso
 from reportgen.version import VERSION
 

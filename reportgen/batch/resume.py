@@ -16,15 +16,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from reportgen.batch.durable import Durable, clear_leftovers, list_inside, open_inside
-from reportgen.batch.folder import MANIFEST, WORK
-from reportgen.batch.packs import DamagedError, pack_path, read_listing
 from reportgen.batch.people import People
 from reportgen.batch.plan import Plan, differences, read_plan
 from reportgen.batch.settings import Failure
 from reportgen.batch.shard import Result, read_result, result_path
 from reportgen.batch.sinks import Listed
 from reportgen.errors import ConfigError, OutputError
+from reportgen.output.durable import Durable, clear_leftovers, list_inside, open_inside
+from reportgen.output.folder import MANIFEST, WORK
+from reportgen.output.packs import DamagedError, pack_path, read_listing
 
 _BLOCK = 1 << 20
 _BLOCK = 1 << 20

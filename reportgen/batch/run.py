@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch.closing import Total, close_run
 from reportgen.batch.crew import Around, Crew, Hear, Say, deaf, never, silent, still
-from reportgen.batch.folder import RunFolder, check_folder
 from reportgen.batch.job import at_hand, write_job
 from reportgen.batch.people import Choice, choose
 from reportgen.batch.plan import Plan, make_plan, write_plan
@@ -36,6 +35,7 @@ from reportgen.batch.trust import measure_run
 from reportgen.batch.work import Clock
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError
+from reportgen.output.folder import RunFolder, check_folder
 
 
 def build_run(

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.audit.facts import InputFile
-from reportgen.audit.manifest import Users, plain_config
-from reportgen.batch.options import FIGURES, FORMATS
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError
 from reportgen.explain.explanation import Explanation
 from reportgen.explain.privacy import Privacy, pseudonym
 from reportgen.explain.why import explain_many
+from reportgen.formats import FIGURES, FORMATS
+from reportgen.output.facts import InputFile
+from reportgen.output.manifest import Users, plain_config
 from reportgen.report.build import build_report
 from reportgen.report.document import Report
 from reportgen.report.html import render_html

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.batch.durable import Durable, open_inside
-from reportgen.batch.entries import open_line, sealed_line
-from reportgen.batch.folder import WORK
 from reportgen.batch.people import People, Person
 from reportgen.batch.plan import Plan
 from reportgen.batch.settings import Failure, RunSettings, Tools
@@ -26,6 +23,9 @@ from reportgen.batch.work import Clock, Worker
 from reportgen.data.dataset import Dataset
 from reportgen.explain.fidelity import Trust
 from reportgen.explain.privacy import make_privacy
+from reportgen.output.durable import Durable, open_inside
+from reportgen.output.entries import open_line, sealed_line
+from reportgen.output.folder import WORK
 
 #: What a stage of a user's report that killed or hung its process is called in `errors.jsonl`.
 STAGE = "worker"

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from reportgen.batch.durable import Durable
-from reportgen.batch.entries import SET_ASIDE
-from reportgen.batch.options import FORMATS
-from reportgen.batch.packs import Pack, pack_path
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure
+from reportgen.formats import FORMATS
+from reportgen.output.durable import Durable
+from reportgen.output.entries import SET_ASIDE
+from reportgen.output.packs import Pack, pack_path
 
 #: Path, SHA-256 and length of a file of the run.
 Listed = tuple[str, str, int]

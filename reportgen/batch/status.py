@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reportgen.batch.durable import replace_file
-from reportgen.batch.options import FORMATS
+from reportgen.formats import FORMATS
+from reportgen.output.durable import replace_file
 
 FILE, SCHEMA = "run_status.json", "reportgen.status/1"
 PHASES = ("read", "fit", "plan", "reports", "finish", "done", "interrupted", "failed")

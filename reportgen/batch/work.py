@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.batch.limit import time_limit
-from reportgen.batch.options import FORMATS
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings, Tools
 from reportgen.data.dataset import Dataset
@@ -18,9 +16,11 @@ from reportgen.errors import OutputError
 from reportgen.explain.explanation import Explanation
 from reportgen.explain.fidelity import Trust
 from reportgen.explain.privacy import Privacy
+from reportgen.formats import FORMATS
 from reportgen.report.build import Reader
 from reportgen.report.columns import Figures, many_figures
 from reportgen.report.document import Report
+from reportgen.workers.limit import time_limit
 
 Clock = Callable[[], float]
 

@@ -23,6 +23,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from reportgen.errors import ConfigError, RenderError
+from reportgen.formats import FIGURES
 from reportgen.report.contained import reaches
 from reportgen.report.document import Report
 from reportgen.report.figures import heat_css
@@ -31,7 +32,6 @@ from reportgen.report.tables import Drawing, said
 from reportgen.report.theme import theme_css
 from reportgen.report.words import words
 
-FIGURES = ("cells", "png", "svg")
 _ALONE = "runs or fetches something; a page stands alone, so write it into the page, or pictures as data:image/..."
 # Strings stay as they are. A space after a colon is one in a declaration: no selector has it there.
 _SPACE = re.compile(r"""("[^"]*"|'[^']*')|\s*([{};,])\s*|:\s+""")

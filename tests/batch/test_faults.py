@@ -27,13 +27,13 @@ import poison_for_shards
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import save_model
 from reportgen.batch import crew
-from reportgen.batch.folder import MANIFEST, WORK
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings, Tools
 from reportgen.cli import main
 from reportgen.data.dataset import Dataset
 from reportgen.data.shop import make_shop
 from reportgen.explain.privacy import pseudonym
+from reportgen.output.folder import MANIFEST, WORK
 from reportgen.report.html import render_html
 
 Told = Callable[..., RunSettings]

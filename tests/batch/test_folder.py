@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.batch.folder import MARKER, RunFolder, check_folder, is_made_up
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
+from reportgen.output.folder import MARKER, RunFolder, check_folder, is_made_up
 
 Told = Callable[..., RunSettings]
 KEY_FILE = "reports/00/" + "a" * 24 + ".json"

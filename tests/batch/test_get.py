@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.audit.manifest import SCHEMA, key_id
-from reportgen.batch.durable import Durable
-from reportgen.batch.entries import OPTED_OUT, SET_ASIDE
 from reportgen.batch.get import find_report, get_report
-from reportgen.batch.pack_index import rebuild_index
-from reportgen.batch.packs import Pack, pack_path
 from reportgen.batch.people import report_stem
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings, Tools
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, InputError, OutputError
 from reportgen.explain.privacy import pseudonym
+from reportgen.output.durable import Durable
+from reportgen.output.entries import OPTED_OUT, SET_ASIDE
+from reportgen.output.manifest import SCHEMA, key_id
+from reportgen.output.pack_index import rebuild_index
+from reportgen.output.packs import Pack, pack_path
 from reportgen.report.html import render_html
 
 KEY = b"a key for tests, not a secret"

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.audit.facts import InputFile
-from reportgen.audit.manifest import Manifest, Output, Users
 from reportgen.batch.index import MOST_LISTED, render_index
 from reportgen.batch.people import Person, report_stem
 from reportgen.batch.run import build_run
@@ -20,6 +18,8 @@ from reportgen.batch.settings import Failure, RunSettings, RunSummary
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.explain.privacy import pseudonym
+from reportgen.output.facts import InputFile
+from reportgen.output.manifest import Manifest, Output, Users
 from reportgen.report.words import message_keys
 
 Told = Callable[..., RunSettings]

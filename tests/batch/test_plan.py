@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.audit.facts import InputFile
 from reportgen.batch.people import People, choose
 from reportgen.batch.plan import FILE, MOST_FILES, Plan, differences, make_plan, read_plan, write_plan
 from reportgen.batch.settings import RunSettings
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
+from reportgen.output.facts import InputFile
 
 Told = Callable[..., RunSettings]
 

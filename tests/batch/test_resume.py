@@ -13,7 +13,6 @@ import pytest
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch import closing, run
-from reportgen.batch.folder import MANIFEST, MARKER, WORK
 from reportgen.batch.plan import FILE as PLAN
 from reportgen.batch.resume import locked
 from reportgen.batch.run import build_run, plan_run
@@ -21,6 +20,7 @@ from reportgen.batch.settings import RunSettings, RunSummary, Tools
 from reportgen.batch.shard import result_path
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, OutputError, ReportgenError
+from reportgen.output.folder import MANIFEST, MARKER, WORK
 from reportgen.report.html import render_html
 
 Told = Callable[..., RunSettings]

@@ -13,9 +13,6 @@ import numpy as np
 import pytest
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.audit.facts import InputFile
-from reportgen.batch.folder import MARKER
-from reportgen.batch.options import LOCALES as OPTION_LOCALES
 from reportgen.batch.people import Person, choose, language, report_stem
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings, RunSummary, Tools
@@ -24,9 +21,12 @@ from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, InputError, OutputError, ReportgenError
 from reportgen.explain.privacy import pseudonym
 from reportgen.explain.why import explain_many
+from reportgen.output.facts import InputFile
+from reportgen.output.folder import MARKER
 from reportgen.report.build import build_report
 from reportgen.report.html import render_html
 from reportgen.report.words import LOCALES
+from reportgen.verbs.options import LOCALES as OPTION_LOCALES
 
 Told = Callable[..., RunSettings]
 PDFS = 2

@@ -13,12 +13,12 @@ import pytest
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch import trust as measuring
-from reportgen.batch.folder import RunFolder
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings
 from reportgen.batch.trust import LEAST, measure_run
 from reportgen.data.dataset import Dataset
 from reportgen.explain.privacy import Privacy, make_privacy, pseudonym
+from reportgen.output.folder import RunFolder
 from reportgen.report.words import words
 
 Told = Callable[..., RunSettings]

@@ -15,8 +15,8 @@ from typing import Any
 import samples
 
 from reportgen.config import Config
+from reportgen.mail.render import Mail, build_message, render_mail, write_eml
 from reportgen.report.document import Report
-from reportgen.report.mail import Mail, build_message, render_mail, write_eml
 
 DATE = datetime(2026, 6, 29, 8, 30, tzinfo=UTC)
 TOKEN = "abcdefghijklmnopqrstuvwxyz234567"

@@ -20,12 +20,12 @@ from mails import STOP_URL, TO, TOKEN, config, message_of, receive
 
 from reportgen.config import Config
 from reportgen.errors import ConfigError, RenderError
+from reportgen.mail.crm import defused, render_crm
+from reportgen.mail.page import MOST_ITEMS, mail_page
+from reportgen.mail.render import render_mail, unsubscribe_token, write_eml
+from reportgen.mail.text import WIDTH, columns, plain, wrapped
 from reportgen.report.build import Reader, build_report
 from reportgen.report.document import Report
-from reportgen.report.mail import render_mail, unsubscribe_token, write_eml
-from reportgen.report.mail_crm import defused, render_crm
-from reportgen.report.mail_page import MOST_ITEMS, mail_page
-from reportgen.report.mail_text import WIDTH, columns, plain, wrapped
 from reportgen.report.words import LOCALES, name, words
 
 REPORTS = {

@@ -19,11 +19,11 @@ from mails import DATE, HEADERS, STOP_URL, TO, TOKEN, config, message_of, operat
 
 from reportgen.config import Config
 from reportgen.errors import ConfigError, RenderError
+from reportgen.mail.address import AddressError, encoded_words, header_text, mailbox, read_address, unstructured
+from reportgen.mail.message import check_wire
+from reportgen.mail.parts import STOP
+from reportgen.mail.render import build_message, mail_problems, mail_setup, render_mail, write_eml
 from reportgen.report.build import Reader, build_report
-from reportgen.report.mail import build_message, mail_problems, mail_setup, render_mail, write_eml
-from reportgen.report.mail_address import AddressError, encoded_words, header_text, mailbox, read_address, unstructured
-from reportgen.report.mail_message import check_wire
-from reportgen.report.mail_parts import STOP
 
 INJECTIONS = [
     "hi\r\nBcc: v@evil.test", "hi\nBcc: v@evil.test", "hi\rBcc: v@evil.test", "hi\r\n\r\n<b>body</b>",

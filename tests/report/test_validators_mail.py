@@ -12,8 +12,8 @@ import samples
 from crafted import usual
 from drivers import Support, View, Visit
 
+from reportgen.mail.render import render_mail
 from reportgen.report.document import Report
-from reportgen.report.mail import render_mail
 from reportgen.report.words import LOCALES
 
 pytestmark = pytest.mark.validator

@@ -1,0 +1,8 @@
+"""What a report can be: the formats that are written, and the ways in which figures are drawn."""
+
+from __future__ import annotations
+
+#: Format -> media type, in the order in which links are shown.
+FORMATS = {"html": "text/html", "pdf": "application/pdf", "json": "application/json"}
+#: ``cells`` are coloured cells of a table; the others are pictures above it.
+FIGURES = ("cells", "png", "svg")

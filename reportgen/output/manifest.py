@@ -1,0 +1,147 @@
+"""The carrier ``Manifest``: what went into a run, what came out, and how to make the same again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from reportgen.config import Config
+from reportgen.data.schema import Problem
+from reportgen.explain.explanation import ModelFacts
+from reportgen.explain.privacy import pseudonym
+from reportgen.output.facts import InputFile, package_versions, python_version
+from reportgen.version import VERSION
+
+SCHEMA = "reportgen.manifest/1"
+_KEY_LABEL = b"reportgen/v1/key-id"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file of a run folder, by its path inside that folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Users:
+    """Where all users of the data went; the parts sum to `total`."""
+
+    total: int
+    reported: int
+    set_aside: int
+    opted_out: int
+    not_chosen: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that `manifest.json` says.
+
+    Attributes
+    ----------
+    run_id : str
+        The first 16 digits of a SHA-256 over inputs, settings, templates, model and versions.
+    generated_at, generated_at_source : str
+        ISO 8601; ``SOURCE_DATE_EPOCH`` or ``as_of``. Never the wall clock, so that a run can be
+        made again byte by byte.
+    as_of : str
+    settings : dict
+        ``config`` and ``options``. Users named one by one stand there as pseudonyms.
+    key_id : str
+        Tells whether a key is the one of this run; says nothing about the key.
+    """
+
+    run_id: str
+    generated_at: str
+    generated_at_source: str
+    as_of: str
+    synthetic: bool
+    key_id: str
+    templates: str
+    settings: dict[str, Any]
+    model: dict[str, Any]
+    users: Users
+    tables: dict[str, dict[str, int]]
+    problems: tuple[dict[str, Any], ...]
+    inputs: tuple[dict[str, Any], ...]
+    outputs: tuple[Output, ...] = ()
+    schema: str = SCHEMA
+    tool: dict[str, str] = field(default_factory=lambda: {"name": "reportgen", "version": VERSION})
+    python: str = field(default_factory=python_version)
+    packages: dict[str, str] = field(default_factory=package_versions)
+
+    def to_json(self) -> str:
+        """Canonical for machines (sorted keys, no NaN), indented for people."""
+        plain = asdict(self)
+        plain["outputs"] = sorted(plain["outputs"], key=lambda output: str(output["path"]))
+        return json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def run_id(inputs: Iterable[InputFile], settings: dict[str, Any], templates: str, model: dict[str, Any]) -> str:
+    """Name a run by what determines its bytes."""
+    versions = {"tool": VERSION, "python": python_version(), "packages": package_versions()}
+    hashes = [[file.table, file.name, file.sha256] for file in inputs]
+    facts = {"inputs": hashes, "settings": settings, "templates": templates, "model": model, "versions": versions}
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def key_id(key: bytes) -> str:
+    """Sixteen digits that are the same for the same key."""
+    return hmac.new(key, _KEY_LABEL, hashlib.sha256).hexdigest()[:16]
+
+
+def plain_config(config: Config, key: bytes) -> dict[str, Any]:
+    """Settings for a manifest: no folder names, and user ids that a rule names only as pseudonyms."""
+    plain = config.to_dict()
+    plain["look"]["logo"] = plain["look"]["logo"].replace("\\", "/").rpartition("/")[2]
+    column = config.events.columns.get("user_id", "user_id")
+    for rule in plain["events"]["exclude"]:
+        if rule["column"] in (column, "user_id"):
+            rule["values"] = sorted(pseudonym(key, value) for value in rule["values"])
+            rule["pattern"] = rule["pattern"] and pseudonym(key, rule["pattern"])
+    return plain
+
+
+def plain_model(facts: ModelFacts) -> dict[str, Any]:
+    """What a manifest says about the model."""
+    return {
+        "id": facts.model_id,
+        "heads": list(facts.heads),
+        "half_lives": [str(half_life) for half_life in facts.half_lives],
+        "users": facts.n_users,
+        "items": facts.n_items,
+        "users_learnt": facts.n_learnt,
+        "min_support": facts.min_support,
+        "history_cap": facts.history_cap,
+    }
+
+
+def plain_problems(problems: Iterable[Problem]) -> tuple[dict[str, Any], ...]:
+    """Problems without their example, which may be an id."""
+    names = ("table", "reason", "count", "rows", "remedy", "kept", "file")
+    return tuple({name: getattr(problem, name) for name in names} for problem in problems)
+
+
+def plain_tables(problems: Sequence[Problem], rows_read: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Rows read and set aside, per table."""
+    aside = dict.fromkeys(rows_read, 0)
+    for problem in problems:
+        if not problem.kept and problem.reason != "after_as_of":
+            aside[problem.table] = aside.get(problem.table, 0) + problem.count
+    return {table: {"rows": rows, "set_aside": aside[table]} for table, rows in rows_read.items()}
+
+
+def plain_inputs(inputs: Sequence[InputFile], rows_read: dict[str, int]) -> tuple[dict[str, Any], ...]:
+    """Inputs with their rows; None where a table came in several files, because only their sum is known."""
+    tables = [file.table for file in inputs]
+    rows = [rows_read.get(table) if tables.count(table) == 1 else None for table in tables]
+    return tuple(asdict(file) | {"rows": count} for file, count in zip(inputs, rows, strict=True))
