@@ -1,10 +1,11 @@
-"""One core, one million users, 100,000 items: seconds to fit and to score everybody, and the most memory used.
+"""A run as ``reportgen build`` makes it: HTML and JSON of many users to packs, with worker processes.
 
-    python benchmarks/scale.py [--users N] [--items N] [--quick]
+    python benchmarks/scale.py [--users N] [--workers N] [--formats html,json] [--out DIR] [--no-dask] [--quick]
 
-The data are synthetic: item popularity follows a power law, and an item is followed by another of its own small group
-more often than by chance, so that there is something to learn. Histories are made as arrays; reading files is not
-timed here. The last line is one JSON object.
+The made-up shop is made, read and fitted first, by a process of its own (`_scale_data.py`). Then the same shards are made several times,
+in turns, by bare loops, by the local pool and by Dask (`_scale_cost.py`), so that the cost of driving a run shows. Then all users
+get their reports. Peak memory is the operating system's: of a worker after each of its shards, of this process at the end. The last line
+is one JSON object.
 """
 
 from __future__ import annotations
@@ -12,95 +13,103 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
-import sys
+import shutil
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import _one_thread  # noqa: F401  (before NumPy)
 import numpy as np
-import pandas as pd
+from _scale_cost import children_seconds, costs
+from _scale_data import peak_bytes, prepared
 
 from reportgen import AttentionScorer, Dataset
+from reportgen.batch.people import choose
+from reportgen.batch.plan import make_plan
+from reportgen.batch.run import build_run
+from reportgen.batch.settings import RunSettings
+from reportgen.batch.shard import processor_seconds, read_result
+from reportgen.report.record import iso
 
-GROUP = 20
-
-
-def make_data(n_users: int, n_items: int, mean_events: float, seed: int) -> Dataset:
-    """Histories with a power law over items and planted groups."""
-    rng = np.random.default_rng(seed)
-    length = 2 + rng.poisson(rng.gamma(1.5, (mean_events - 2) / 1.5, n_users))
-    indptr = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
-    chance = (1.0 / np.arange(10, n_items + 10)) ** 0.8
-    chance = np.cumsum(chance / chance.sum())
-    start = np.searchsorted(chance, rng.random(indptr[-1])).astype(np.int32)
-    start = np.minimum(start, n_items - 1)
-    # An event follows the one before it in four of ten cases: another item of the same group.
-    follows = rng.random(indptr[-1]) < 0.4
-    follows[indptr[:-1]] = False
-    items = start.copy()
-    for _ in range(4):  # chains of followers settle in a few rounds; the rest stays as drawn
-        before = np.roll(items, 1)
-        items = np.where(follows, (before // GROUP) * GROUP + start % GROUP, items)
-    items = np.minimum(items, n_items - 1).astype(np.int32)
-    orders = (np.arange(indptr[-1]) - np.repeat(indptr[:-1], length)).astype(np.int32)
-    day = 86_400_000_000
-    names = np.array([f"i{k:07}" for k in range(n_items)], dtype=object)
-    title = np.array([f"Thing {k // GROUP} {k % GROUP}" for k in range(n_items)], dtype=object)
-    flags = dict.fromkeys(("sensitive", "sponsored", "price_personalised"), np.zeros(n_items, dtype=bool))
-    catalogue = pd.DataFrame(
-        {
-            "title": title,
-            "in_catalogue": np.ones(n_items, dtype=bool),
-            **flags,
-            "price": np.exp(rng.normal(3.0, 1.0, n_items)).round(2),
-            "category": np.array([f"c{k // GROUP % 500}" for k in range(n_items)], dtype=object),
-        }
-    )
-    people = pd.DataFrame(index=range(n_users))
-    users = np.array([f"u{k:08}" for k in range(n_users)], dtype=object)
-    return Dataset(
-        users, names, indptr, items, orders.astype(np.int64) * day, np.zeros(items.size, dtype=np.int8),
-        np.ones(items.size, dtype=np.float32), orders, ("purchase",), catalogue, people,
-    )  # fmt: skip
+KEY = b"a key for benchmarks, not a secret"
+#: Users per shard, shards and rounds where the cost of driving is measured.
+COST, QUICK_COST = (250, 16, 3), (50, 4, 1)
 
 
-def peak_bytes() -> int:
-    """Most memory this process has used."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def whole_run(run: RunSettings, data: Dataset, scorer: AttentionScorer) -> dict[str, float]:
+    """One run of everybody: users per second, processor time by stage, bytes and memory."""
+    plan = make_plan(run, data, scorer, choose(data, run.key, run.locale, run.users, run.limit))
+    peaks: list[int] = []
+    times: list[float] = []
+
+    def hear(event: str, **facts: Any) -> None:
+        if event == "shard_done":
+            times.append(time.perf_counter())
+            result = read_result(run.out, plan, facts["shard"])
+            peaks.append(result.peak if result else 0)
+
+    cpu, own, start = children_seconds(), processor_seconds(), time.perf_counter()
+    made = build_run(run, data, scorer, clock=time.perf_counter, hear=hear)
+    wall, cpu = time.perf_counter() - start, children_seconds() - cpu
+    early, late = _early_and_late(peaks)
+    stages = {name: spent for name, spent in made.seconds.items() if name not in ("trust", "finish")}
+    return {
+        "users": made.users.reported, "set_aside": made.users.set_aside, "shards": plan.shards,
+        "wall_seconds": wall, "users_per_second": made.users.reported / wall,
+        "users_per_cpu_second": made.users.reported / max(cpu, 1e-9),
+        "worker_cpu_seconds": cpu, "parent_cpu_seconds": processor_seconds() - own,
+        "trust_seconds": made.seconds["trust"], "finish_seconds": made.seconds["finish"],
+        **{f"stage/{name}": spent for name, spent in stages.items()},
+        "bytes_per_user": made.written / max(made.users.reported, 1),
+        "peak_bytes_parent": peak_bytes(), "peak_bytes_worker": max(peaks),
+        "peak_bytes_worker_early": early, "peak_bytes_worker_late": late, "worker_growth": late / early - 1,
+    }  # fmt: skip
 
 
-def measure(n_users: int, n_items: int, mean_events: float) -> dict[str, float]:
-    """Fit, score everybody, and what it took."""
-    data = make_data(n_users, n_items, mean_events, 0)
-    figures: dict[str, float] = {"events": int(data.items.size), "peak_bytes_data": peak_bytes()}
-    start = time.process_time()
-    scorer = AttentionScorer().fit(data)
-    figures["fit_seconds"] = time.process_time() - start
-    figures["peak_bytes_fit"] = peak_bytes()
-    start = time.process_time()
-    for at in range(0, n_users, 4096):
-        scorer.recommend_codes(data, np.arange(at, min(at + 4096, n_users)), 10)
-    seconds = time.process_time() - start
-    figures |= {"score_seconds": seconds, "users_per_second": n_users / seconds, "peak_bytes_parent": peak_bytes()}
-    figures |= {f"nnz/{name}": int(kernel.weights.nnz) for name, kernel in scorer.kernels_.items()}
-    return figures
+def _early_and_late(peaks: list[int]) -> tuple[int, int]:
+    """Peak of a worker after the first fifth of the shards, where it has seen every kind of work, and after the last."""
+    early = max(len(peaks) // 5, min(2, len(peaks)))
+    return int(np.median(peaks[early // 2 : early])), int(np.median(peaks[-max(early // 2, 1) :]))
+
+
+def measure(given: argparse.Namespace, users: int, scratch: Path) -> dict[str, float]:
+    """Everything that this script prints."""
+    data, scorer, figures = prepared(users, scratch / "shop")
+    as_of = int(data.timestamps.max())
+    formats = tuple(given.formats.split(","))
+    settings = RunSettings(scratch, KEY, as_of, iso(as_of), formats=formats, packs=True, user_seconds=120.0)
+    size, shards, rounds = QUICK_COST if given.quick else COST
+    few = replace(settings, out=scratch / "cost", shard=size)
+    few.out.mkdir()
+    figures |= {f"cost/{name}": share for name, share in costs(few, data, scorer, shards, rounds, given.dask).items()}
+    return figures | whole_run(replace(settings, out=scratch / "run", workers=given.workers), data, scorer)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--events", type=float, default=20.0, help="mean events per user")
-    parser.add_argument("--quick", action="store_true", help="20,000 users and 5,000 items")
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--formats", default="html,json")
+    parser.add_argument(
+        "--out", type=Path, help="where everything is written and left; a temporary folder when left out"
+    )
+    parser.add_argument("--no-dask", dest="dask", action="store_false", help="leave Dask out of the comparison")
+    parser.add_argument("--quick", action="store_true", help="600 users; the costs of driving then mean little")
     given = parser.parse_args()
-    users, items = (20_000, 5_000) if given.quick else (given.users, given.items)
-    conditions: dict[str, Any] = {
-        "users": users, "items": items, "mean_events": given.events, "threads": 1, "python": platform.python_version(),
+    users = 600 if given.quick else given.users
+    scratch = given.out or Path(tempfile.mkdtemp())
+    try:
+        figures = measure(given, users, scratch)
+    finally:
+        if given.out is None:
+            shutil.rmtree(scratch)
+    conditions = {
+        "users": users, "workers": given.workers, "formats": given.formats, "threads": 1,
+        "python": platform.python_version(),
     }  # fmt: skip
-    figures = measure(users, items, given.events)
     print(json.dumps({"benchmark": "scale", "figures": figures, "conditions": conditions}))
 
 

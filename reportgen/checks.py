@@ -8,11 +8,13 @@ from __future__ import annotations
 import codecs
 import difflib
 import re
+import tomllib
 import types
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, field, fields, is_dataclass
 from datetime import date, datetime
+from os import PathLike
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
@@ -134,6 +136,28 @@ def nearest(word: str, known: Iterable[str]) -> str:
     by_form = {name.casefold(): name for name in reversed(list(known))}
     close = difflib.get_close_matches(word.casefold(), list(by_form), n=1, cutoff=0.0)
     return by_form[close[0]] if close else ""
+
+
+def no_blanks(value: dict[str, str]) -> str | None:
+    """Say which key of a free table of texts has no text."""
+    return next((f"{key} needs words, not an empty text" for key, text in value.items() if not text.strip()), None)
+
+
+def read_toml(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read a TOML file as plain tables.
+
+    Raises
+    ------
+    ConfigError
+        Names the file and what is wrong with it.
+    """
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not valid TOML ({error})") from error
 
 
 def table(cls: Any, raw: Any, source: str, section: str) -> Any:

@@ -60,7 +60,9 @@ def _version() -> int:
 
 
 def _door(console: Terminal) -> Door:
-    return Door(console, os.environ, lambda: sys.stdout.buffer, time.time, time.monotonic, time.perf_counter, _peak)
+    return Door(
+        console, os.environ, lambda: sys.stdout.buffer, time.time, time.monotonic, time.perf_counter, _peak, time.sleep
+    )
 
 
 def _peak() -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +19,14 @@ from reportgen.checks import (
     no_regex,
     no_zone,
     plain_data,
+    read_toml,
     safe_url,
     short_features,
     table,
     unknown,
     unlike,
 )
+from reportgen.config_audit import LAW_PACKS, Audit
 from reportgen.errors import ConfigError
 from reportgen.languages import LOCALES, choose_locale, unavailable
 
@@ -241,6 +242,7 @@ class Config:
     look: Look = Look()
     mail: MailConfig = MailConfig()
     report: ReportConfig = ReportConfig()
+    audit: Audit = field(default_factory=Audit)
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any], source: str = "configuration") -> Config:
@@ -252,10 +254,11 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Plain data with sorted free keys, the same for equal settings: fit for JSON and for a manifest.
 
-        How much of this machine the reader may take changes no byte of any output and is left out.
+        How much of this machine the reader may take changes no byte of any output and is left out; so are folders of law packs.
         """
         plain: dict[str, Any] = plain_data(asdict(self))
         plain["input"] = {name: value for name, value in plain["input"].items() if name not in _MACHINE}
+        plain["audit"]["law_packs"] = [name.rpartition("/")[2] for name in plain["audit"]["law_packs"]]
         return plain
 
 
@@ -287,14 +290,7 @@ def load_config(path: str | PathLike[str]) -> Config:
     ConfigError
         Names the file, section, key and remedy.
     """
-    try:
-        with open(path, "rb") as file:
-            raw = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not valid TOML ({error})") from error
-    config = Config.from_dict(raw, str(path))
-    if not config.look.logo:
-        return config
-    return replace(config, look=replace(config.look, logo=str(Path(fspath(path)).parent / config.look.logo)))
+    config, folder = Config.from_dict(read_toml(path), str(path)), Path(path).parent
+    packs = tuple(name if name in LAW_PACKS else str(folder / name) for name in config.audit.law_packs)
+    logo = config.look.logo and str(folder / config.look.logo)
+    return replace(config, look=replace(config.look, logo=logo), audit=replace(config.audit, law_packs=packs))

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 #: Format -> media type, in the order in which links are shown.
-FORMATS = {"html": "text/html", "pdf": "application/pdf", "json": "application/json"}
+FORMATS = {
+    "html": "text/html",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "eml": "message/rfc822",
+    "crm": "application/json",  # the mail of one reader as a mail service is given it; unfolded into a folder at the end
+}
 #: ``cells`` are coloured cells of a table; the others are pictures above it.
 FIGURES = ("cells", "png", "svg")

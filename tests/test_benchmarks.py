@@ -99,3 +99,27 @@ def test_shap_is_exact_and_lime_is_near(load, shop: Dataset) -> None:  # type: i
     gap = [np.abs(found - exact).sum() / np.abs(exact).sum() for found, exact in zip(near, truth, strict=True)]
     assert max(gap) < 0.3
     assert min(gap) > 0.0, "500 samples with a ridge are an estimate"
+
+
+@pytest.mark.slow
+def test_scale_prints_what_the_contract_names() -> None:
+    command = [sys.executable, str(FOLDER / "scale.py"), "--quick", "--no-dask"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    figures = found["figures"]
+    assert found["benchmark"] == "scale"
+    assert (figures["set_aside"], figures["users"], found["conditions"]["users"]) == (0, 594, 600)  # 6 opted out
+    for key in ("users_per_second", "peak_bytes_parent", "peak_bytes_worker", "cost/bare_users_per_cpu_second"):
+        assert figures[key] > 0, key
+    assert {"cost/driver_overhead", "cost/two_at_once"} <= figures.keys()
+
+
+def test_a_shop_of_copies_has_as_many_users_as_asked_for(load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    made: ModuleType = load("_scale_data")
+    monkeypatch.setattr(made, "ORIGINALS", 40)
+    made.write_tables(100, tmp_path)
+    data = Dataset.from_files(tmp_path / "events", tmp_path / "items.parquet", tmp_path / "users")
+    assert (data.user_ids.size, len(set(data.users["email"]))) == (100, 100)
+    assert not data.problems
+    for copy in (40, 80):  # ids sort by part, so a copy stands so many places behind its original
+        for user in range(20):
+            np.testing.assert_array_equal(data.items[data.history(user)], data.items[data.history(copy + user)])

@@ -103,6 +103,11 @@ history_cap = 50
 locale = "zh-CN"
 title_length = 80
 synthetic = true
+
+[audit]
+law_packs = ["eu-gdpr", "own.toml"]
+not_applicable = {"eu-gdpr/portability" = "a test"}
+documents = {impact_assessment = "file 7"}
 """
 
 

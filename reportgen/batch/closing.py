@@ -8,14 +8,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reportgen.batch.index import render_index
+from reportgen.audit.seal import seal_run
+from reportgen.batch.counting import MEDIA_TYPE as STATISTICS_TYPE
+from reportgen.batch.counting import PATH as STATISTICS
+from reportgen.batch.counting import merged
+from reportgen.batch.index import Packed, render_index
+from reportgen.batch.origins import OUTCOMES
 from reportgen.batch.people import Choice
 from reportgen.batch.plan import FILE as PLAN
 from reportgen.batch.plan import MEDIA_TYPE as PLAN_TYPE
 from reportgen.batch.plan import Plan, plain_settings
-from reportgen.batch.settings import STAGES, Failure, RunSummary
+from reportgen.batch.settings import STAGES, Failure, RunSummary, Since
 from reportgen.batch.shard import Maker, Result, read_result
 from reportgen.batch.sinks import Listed
+from reportgen.batch.unmailed import FILE as UNMAILED
+from reportgen.batch.unmailed import MEDIA_TYPE as UNMAILED_TYPE
+from reportgen.batch.unmailed import find_unmailed, mail_format, to_lines
 from reportgen.errors import ReportgenError
 from reportgen.explain.why import model_facts
 from reportgen.formats import FORMATS
@@ -47,6 +55,9 @@ class Total:
     outputs: list[Listed] = field(default_factory=list)
     spent: Counter[str] = field(default_factory=Counter)
     peak: int = 0
+    unmailed: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    by_shard: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> Total:
@@ -54,8 +65,10 @@ class Total:
         total = cls()
         for result in results:
             total.users += result.users
+            total.by_shard.append(result.users)
             total.failures += result.failures
             total.made.update(result.made)
+            total.outcomes.update(result.outcomes)
             total.outputs += result.outputs
             for stage, seconds in result.seconds.items():
                 total.spent[stage] += seconds  # type: ignore[assignment]  # a Counter adds any number
@@ -90,13 +103,18 @@ class Total:
         return {stage: float(self.spent[stage]) for stage in STAGES if stage in self.spent}
 
     def summary(
-        self, folder: RunFolder, plan: Plan, choice: Choice, seconds: dict[str, float], shards: dict[str, int]
-    ) -> RunSummary:
+        self, folder: RunFolder, plan: Plan, choice: Choice, seconds: dict[str, float], shards: dict[str, int],
+        since: Since | None = None,
+    ) -> RunSummary:  # fmt: skip
         """What is said at the end."""
+        since = replace(
+            since or Since(), outcomes={word: self.outcomes[word] for word in OUTCOMES if self.outcomes[word]}
+        )
         made = {word: self.made[word] for word in FORMATS if self.made[word]}
         return RunSummary(
             folder.out / "index.html", folder.out / MANIFEST, plan.run_id, self.counted(choice), made,
             tuple(self.failures), seconds, sum(size for _, _, size in self.outputs), self.peak, shards,
+            dict(sorted(self.unmailed.items())), since,
         )  # fmt: skip
 
     def counted(self, choice: Choice) -> Users:
@@ -119,16 +137,26 @@ def close_run(folder: RunFolder, plan: Plan, maker: Maker, choice: Choice, total
     OutputError
     """
     lines = [json.dumps(vars(failed), sort_keys=True, ensure_ascii=False) + "\n" for failed in total.failures]
+    statistics = merged(folder.out, maker.frame, range(plan.shards))
+    folder.write(STATISTICS, statistics.to_json(), STATISTICS_TYPE)
+    for path, content in maker.tools.closing().items():
+        folder.write(path, content, "application/json")
     folder.write("errors.jsonl", "".join(lines).encode("utf-8", "backslashreplace"), "application/x-ndjson")
+    if word := mail_format(maker.settings):
+        aside, paths = {failed.user for failed in total.failures}, {path for path, _, _ in total.outputs}
+        content, total.unmailed = to_lines(find_unmailed(folder.out, plan, choice.people, aside, paths, word))
+        folder.write(UNMAILED, content, UNMAILED_TYPE)
     outputs = [Output(path, digest, size, _media_type(path)) for path, digest, size in total.outputs]
     outputs += _index(folder.out, plan) if plan.packs else []
     manifest = _manifest(plan, maker, choice, total)
     aside = {failed.user for failed in total.failures}
     people = [] if plan.packs else [person for person in choice.people if person.key not in aside]
-    page = render_index(manifest, maker.settings, people, outputs, total.failures)
+    packed = Packed(total.by_shard, total.made) if plan.packs else None
+    page = render_index(manifest, maker.settings, people, outputs, total.failures, packed)
     folder.write("index.html", page.encode("utf-8"), "text/html")
     folder.note(PLAN, plan.to_json(), PLAN_TYPE)
     manifest = replace(manifest, outputs=(*outputs, *folder.outputs))
+    manifest = seal_run(folder, manifest, maker.settings.key, maker.settings.config, maker.settings.sealing)
     folder.seal(manifest.to_json().encode("utf-8"))
     return manifest
 

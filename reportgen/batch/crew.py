@@ -2,18 +2,27 @@
 
 What a worker says moves the progress and nothing else. A shard that fails again and again is taken apart: each of its users is
 tried alone, without writing, and the shard is made once more without those who killed, hung or broke their process.
+
+One worker is the calling process itself, which nobody watches: a process beside it would cost a second to start and a copy of data
+and model on the disk, as much as the whole run of a small shop. Instead it leaves a note while it works. A run that is resumed and
+finds such a note died in its own hands, by a user or by something else; from there on a watched process does the work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from reportgen.batch.job import make_shard, probe_user
+from reportgen.batch.settings import Tools
 from reportgen.batch.shard import Maker, write_aside
 from reportgen.batch.work import Clock
 from reportgen.errors import ReportgenError
+from reportgen.output.durable import Durable, list_inside
+from reportgen.output.folder import WORK
 from reportgen.workers.local_pool import HerePool, LocalPool
 from reportgen.workers.pool import Outcome, Pool, Task, drive
 
@@ -26,6 +35,8 @@ Hear = Callable[..., None]
 _FIRST, _PROBES, _LAST = 2, 2, 3
 #: A probe may take as long as so many steps of one user, and this to open the job, in seconds.
 _STEPS, _OPENING = 6, 120.0
+#: Notes of processes that nobody watches, as long as they make shards.
+_UNWATCHED = f"{WORK}/unwatched"
 #: What is said of a shard that could not be made, in a word.
 _CAUSES = {"died": "killed", "late": "time", "error": "error"}
 
@@ -69,6 +80,30 @@ class Around:
     stop: Callable[[], bool] = never
 
 
+@contextmanager
+def unwatched(run: Path, name: str) -> Iterator[None]:
+    """Leave a note in a run folder that shards are made in this very process; it stays only where the process does not end in order.
+
+    Raises
+    ------
+    OutputError
+    """
+    note = f"{_UNWATCHED}/{name}"
+    with Durable(run) as out:
+        out.write(note, b"")
+    try:
+        yield
+    except (ReportgenError, KeyboardInterrupt):
+        _take_away(run / note)
+        raise
+    _take_away(run / note)
+
+
+def _take_away(note: Path) -> None:
+    with suppress(OSError):  # a needless note costs the next resume a second, nothing else
+        note.unlink()
+
+
 class Crew:
     """Makes shards of one run and counts.
 
@@ -88,12 +123,14 @@ class Crew:
     def __init__(self, maker: Maker, around: Around) -> None:
         self._maker, self._around = maker, around
         self.done = self.aside = self.again = 0
+        # Tools of the caller's own cannot be sent to another process.
+        self._fell = maker.tools == Tools() and bool(list_inside(maker.run, _UNWATCHED))
         maker.tick = self._tick
 
     @property
     def elsewhere(self) -> bool:
         """Whether other processes do the work."""
-        return self._maker.settings.workers > 1 or bool(self._maker.settings.scheduler)
+        return self._maker.settings.workers > 1 or bool(self._maker.settings.scheduler) or self._fell
 
     def make(self, shards: Sequence[int]) -> None:
         """Make shards.
@@ -106,9 +143,10 @@ class Crew:
             It was stopped.
         """
         self._say(0, 0)
-        failed = self._shards(shards, _FIRST)
-        if failed:
-            self._isolate(failed)
+        with nullcontext() if self.elsewhere else unwatched(self._maker.run, "build"):
+            failed = self._shards(shards, _FIRST)
+            if failed:
+                self._isolate(failed)
 
     def count(self, users: int, aside: int) -> None:
         """Count the users of a finished shard."""

@@ -2,12 +2,15 @@
 
 A report is found by its key without script. Up to `MOST_LISTED` reports stand on the page, in groups that open by themselves when
 the browser searches the page or is sent to ``index.html#key-<key>``. Above that the page stays small: the folder of a report follows
-from the first two letters of its key, so a table of the 256 folders leads to each report in two looks.
+from the first two letters of its key, so a table of the 256 folders leads to each report in two looks. Where reports lie in packs, the
+page says how to take one out, and lists the packs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -18,6 +21,7 @@ from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings
 from reportgen.formats import FORMATS
 from reportgen.output.manifest import Manifest, Output
+from reportgen.output.packs import pack_path
 from reportgen.report.html import gap, render_page
 from reportgen.report.theme import theme_css, theme_of
 from reportgen.report.words import Words, words
@@ -25,9 +29,26 @@ from reportgen.text import clean
 
 #: Reports on the page: about 170 bytes each. Failures shown: more help nobody.
 MOST_LISTED, MOST_FAILURES = 2_000, 200
+PACKS_PER_GROUP = 50
 #: Base32 in the order of its values, so that keys sort like the folders that hold them.
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _SECOND = [_LETTERS[at : at + 4] for at in range(0, 32, 4)]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The packs of a run.
+
+    Attributes
+    ----------
+    users : sequence of int
+        Users with a report, by pack.
+    made : dict of str to int
+        Reports per format.
+    """
+
+    users: Sequence[int]
+    made: Mapping[str, int]
 
 
 def render_index(
@@ -36,6 +57,7 @@ def render_index(
     people: Sequence[Person],
     outputs: Sequence[Output],
     failures: Sequence[Failure],
+    packed: Packed | None = None,
 ) -> str:
     """Tell what was made, for how many, what went wrong, how to find a report and how to verify it.
 
@@ -49,8 +71,11 @@ def render_index(
     there = sorted((person for person in people if _files(person, paths)), key=_by_key)
     config = settings.config
     look = theme_of(config.look, clean(config.operator.name))
+    made = Counter(packed.made) if packed else _made(outputs)
+    files = say.list([f"{say.count(made[word])} {word.upper()}" for word in FORMATS if made[word]])
     values: dict[str, Any] = {
         "manifest": manifest,
+        "tables": sorted(manifest.tables.items()),
         "say": say.say,
         "number": say.count,
         "language": say,
@@ -58,14 +83,21 @@ def render_index(
         "as_of": say.date(_microseconds(manifest.as_of)),
         "theme": Markup(theme_css(look)),
         "look": look,
-        "made": say.list([f"{say.count(count)} {word}" for word, count in _made(outputs)]),
+        "made": say.say("index.in_packs", len(packed.users), files=files)
+        if packed
+        else say.say("index.files", files=files),
+        "get_format": "" if made["html"] else f" --format {next((word for word in FORMATS if made[word]), 'json')}",
+        "packs": list(_packs(packed.users[:MOST_LISTED])) if packed else [],
+        "packs_left": max(len(packed.users) - MOST_LISTED, 0) if packed else 0,
         "reports": len(there),
         "groups": list(_groups(there, paths, say)) if len(there) <= MOST_LISTED else [],
         "folders": _folders(there) if len(there) > MOST_LISTED else [],
         "failures": failures[:MOST_FAILURES],
         "aside": [problem for problem in manifest.problems if not problem["kept"]],
         "notices": [problem for problem in manifest.problems if problem["kept"]],
-        "example": next((path for person in there for _, path in _files(person, paths)), "index.html"),
+        "example": next(
+            (path for person in there for _, path in _files(person, paths)), pack_path(0) if packed else "index.html"
+        ),
     }
     return render_page("index.html", values, settings.templates)
 
@@ -74,10 +106,15 @@ def _microseconds(iso: str) -> int:
     return int(datetime.fromisoformat(iso).timestamp()) * 1_000_000
 
 
-def _made(outputs: Iterable[Output]) -> list[tuple[str, int]]:
-    """Reports per format, in the order of formats."""
-    ends = [output.path.rpartition(".")[2] for output in outputs if output.path.startswith("reports/")]
-    return [(word.upper(), ends.count(word)) for word in FORMATS if word in ends]
+def _made(outputs: Iterable[Output]) -> Counter[str]:
+    """Reports per format."""
+    return Counter(output.path.rpartition(".")[2] for output in outputs if output.path.startswith("reports/"))
+
+
+def _packs(users: Sequence[int]) -> Iterator[list[tuple[str, int]]]:
+    """Packs with the number of users in each, in groups that a page can fold."""
+    for start in range(0, len(users), PACKS_PER_GROUP):
+        yield [(pack_path(start + k), count) for k, count in enumerate(users[start : start + PACKS_PER_GROUP])]
 
 
 def _files(person: Person, paths: set[str]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.attention.store import load_model, save_model
+from reportgen.batch.origins import Origin
 from reportgen.batch.people import People
 from reportgen.batch.plan import read_plan
 from reportgen.batch.settings import RunSettings
@@ -24,7 +25,7 @@ from reportgen.explain.fidelity import Trust
 from reportgen.output.durable import Durable, open_inside
 from reportgen.output.folder import WORK
 
-JOB, PEOPLE, DATA, MODEL = (f"{WORK}/{name}" for name in ("job.json", "people.npy", "data", "model"))
+JOB, KEPT, PEOPLE, DATA, MODEL = (f"{WORK}/{name}" for name in ("job.json", "kept.json", "people.npy", "data", "model"))
 _OPTIONS = (
     "as_of", "generated_at", "generated_at_source", "formats", "locale", "n", "pdf_limit", "figures", "synthetic",
     "chunk", "user_seconds",
@@ -39,6 +40,7 @@ def write_job(maker: Maker, travels: bool) -> None:
     OutputError
     """
     run, settings = maker.run, maker.settings
+    mailer = settings.mailer(maker.plan.run_id)
     options = {name: getattr(settings, name) for name in _OPTIONS}
     config = settings.config.to_dict()
     del config["input"]  # what was read is in the data
@@ -50,15 +52,30 @@ def write_job(maker: Maker, travels: bool) -> None:
         "config": config,
         "templates": None if settings.templates is None else str(settings.templates.absolute()),
         "trust": None if maker.trust is None else asdict(maker.trust),
+        "tokens": "" if mailer is None else mailer.token_key.hex(),
+        "origin": maker.origin.to_dict(),
     }
     (run / WORK).mkdir(mode=0o700, exist_ok=True)
     (run / PEOPLE).unlink(missing_ok=True)
     maker.people.save(run / PEOPLE)
-    if travels:
+    kept = {"plan_id": maker.plan.plan_id, "as_of": settings.as_of, "fitted": settings.keep == "fitted"}
+    if (travels or settings.keep) and _kept(run) != kept:
+        (run / KEPT).unlink(missing_ok=True)
         maker.data.save(run / DATA)
         save_model(maker.scorer, run / MODEL)
     with Durable(run) as out:
+        if settings.keep:
+            out.write(KEPT, json.dumps(kept).encode("ascii"))
         out.write(JOB, json.dumps(job).encode("ascii"))
+
+
+def _kept(run: Path) -> dict[str, Any] | None:
+    """What the data and the model belong to that lie there; None when that is not known."""
+    try:
+        with open_inside(run, KEPT) as stream:
+            return dict(json.load(stream))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 #: Makers of this very process by run folder: they hold tools and objects that no file could hold.
@@ -98,11 +115,14 @@ def _opened(run: str, _when: int) -> Maker:
     options = job["options"] | {"formats": tuple(job["options"]["formats"])}
     settings = RunSettings(
         folder, b"", config=Config.from_dict(_without_nothing(job["config"])),
-        templates=None if job["templates"] is None else Path(job["templates"]), **options,
+        templates=None if job["templates"] is None else Path(job["templates"]), token_key=bytes.fromhex(job["tokens"]),
+        **options,
     )  # fmt: skip
     trust = None if job["trust"] is None else Trust(**job["trust"])
     people = People.load(data, folder / PEOPLE)
-    return Maker(folder, plan, settings, data, load_model(folder / MODEL), people, trust)
+    maker = Maker(folder, plan, settings, data, load_model(folder / MODEL), people, trust)
+    maker.origin = Origin.from_dict(job["origin"])
+    return maker
 
 
 def _without_nothing(plain: Any) -> Any:

@@ -15,11 +15,11 @@ from reportgen.batch.status import PHASES
 
 #: What may stand in a log line: event -> fields. No field takes free text, hence no user id.
 EVENTS: dict[str, tuple[str, ...]] = {
-    "run_started": ("run_id", "users", "shards", "workers", "resumed"),
+    "run_started": ("run_id", "users", "shards", "workers", "resumed", "opted_out"),
     "phase": ("phase",),
     "progress": ("done", "total", "set_aside", "users_per_second", "eta_seconds"),
-    "shard_done": ("shard", "users", "set_aside", "seconds", "attempt"),
-    "shard_again": ("shard", "attempt", "cause"),
+    "shard_done": ("shard", "users", "set_aside", "seconds", "attempt", *(f"{stage}_seconds" for stage in STAGES)),
+    "shard_again": ("shard", "attempt"),
     "user_set_aside": ("shard", "stage", "error"),
     "worker_lost": ("shard", "exit_code", "cause"),
     "damaged": ("file", "cause"),

@@ -24,7 +24,7 @@ from reportgen.explain.why import model_facts
 from reportgen.output.durable import Durable, open_inside
 from reportgen.output.facts import package_versions, python_version, templates_hash
 from reportgen.output.manifest import key_id, plain_model, run_id
-from reportgen.output.packs import deflate_version
+from reportgen.output.zipped import deflate_version
 from reportgen.report.record import iso
 from reportgen.version import VERSION
 
@@ -106,24 +106,37 @@ def _size(settings: RunSettings) -> int:
 
 def make_plan(settings: RunSettings, data: Dataset, scorer: AttentionScorer, choice: Choice) -> Plan:
     """Plan a run. Reads every event once, to know them again."""
-    users = len(choice.people)
-    plain, model = plain_settings(settings, users), plain_model(model_facts(scorer))
-    templates, packs = templates_hash(settings.templates), _packs(settings, users)
-    versions = {"tool": VERSION, "python": python_version()} | package_versions()
-    facts = {
-        "inputs": [[file.table, file.name, file.sha256] for file in settings.inputs],
-        "settings": plain,
-        "templates": templates,
+    users, model = len(choice.people), plain_model(model_facts(scorer))
+    known = known_facts(settings, users)
+    facts = known | {
         "model": model,
-        "versions": versions | ({"zlib": deflate_version()} if packs else {}),
-        "as_of": iso(settings.as_of),
-        "generated_at": settings.generated_at,
-        "key_id": key_id(settings.key),
         "histories": _hash(data, names=not settings.inputs),
         "people": hashlib.sha256(choice.people.table.tobytes()).hexdigest(),
     }
-    name = run_id(settings.inputs, plain | {"as_of": settings.as_of}, templates, model)
-    return Plan(name, json.loads(_canonical(facts)), users, _size(settings), packs)
+    name = run_id(settings.inputs, known["settings"] | {"as_of": settings.as_of}, known["templates"], model)
+    return Plan(name, json.loads(_canonical(facts)), users, *shards_of(settings, users))
+
+
+def known_facts(settings: RunSettings, users: int) -> dict[str, Any]:
+    """What a plan says and what is known before anything is read and fitted, as plain data; data and model follow from it."""
+    versions = {"tool": VERSION, "python": python_version()} | package_versions()
+    packs = {"deflate": deflate_version()} if _packs(settings, users) else {}
+    facts = {
+        "inputs": [[file.table, file.name, file.sha256] for file in settings.inputs],
+        "settings": plain_settings(settings, users),
+        "templates": templates_hash(settings.templates),
+        "versions": versions | packs,
+        "as_of": iso(settings.as_of),
+        "generated_at": settings.generated_at,
+        "key_id": key_id(settings.key),
+    }
+    plain: dict[str, Any] = json.loads(_canonical(facts))
+    return plain
+
+
+def shards_of(settings: RunSettings, users: int) -> tuple[int, bool]:
+    """Users per shard, and whether there is one pack per shard."""
+    return _size(settings), _packs(settings, users)
 
 
 def _hash(data: Dataset, names: bool) -> str:

@@ -16,6 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from reportgen.batch.counting import FOLDER as STATISTICS
+from reportgen.batch.counting import fold_path
+from reportgen.batch.origins import FOLDER as ORIGINS
+from reportgen.batch.origins import origin_path
 from reportgen.batch.people import People
 from reportgen.batch.plan import Plan, differences, read_plan
 from reportgen.batch.settings import Failure
@@ -26,7 +30,7 @@ from reportgen.output.durable import Durable, clear_leftovers, list_inside, open
 from reportgen.output.folder import MANIFEST, WORK
 from reportgen.output.packs import DamagedError, pack_path, read_listing
 
-_BLOCK = 1 << 20
+ERRORS = "errors.jsonl"
 _BLOCK = 1 << 20
 _FORMAT = b'"format":"'
 
@@ -74,7 +78,18 @@ def check_plan(out: Path, plan: Plan) -> bool:
 def clear_parts(run: Path) -> None:
     """Take away temporary files that dead processes left."""
     reports = [f"reports/{name}" for name in list_inside(run, "reports")]
-    for folder in ("", "audit", "packs", "index", WORK, f"{WORK}/results", f"{WORK}/aside", *reports):
+    for folder in (
+        "",
+        "audit",
+        "packs",
+        "index",
+        STATISTICS,
+        ORIGINS,
+        WORK,
+        f"{WORK}/results",
+        f"{WORK}/aside",
+        *reports,
+    ):
         if (run / folder).is_dir():
             clear_leftovers(run, folder)
 
@@ -128,22 +143,27 @@ def listed(manifest: dict[str, Any]) -> list[Listed]:
     return [(output["path"], output["sha256"], output["bytes"]) for output in manifest["outputs"]]
 
 
+def read_failures(run: Path) -> list[Failure]:
+    """The users whom a complete run set aside."""
+    with open_inside(run, ERRORS) as stream:
+        return [Failure(**json.loads(line)) for line in stream]
+
+
 def recovered(run: Path, plan: Plan, people: People, outputs: list[Listed]) -> list[Result]:
     """The results of a complete run, by its manifest; none when they cannot be known.
 
     The times of the stages are lost. Nothing is said about whether the files are whole.
     """
-    errors = next((output for output in outputs if output[0] == "errors.jsonl"), None)
+    errors = next((output for output in outputs if output[0] == ERRORS), None)
     if errors is None or not is_whole(run, errors):
         return []
-    with open_inside(run, errors[0]) as stream:
-        failures = [Failure(**json.loads(line)) for line in stream]
+    failures = read_failures(run)
     by_shard: dict[int, list[Listed]] = defaultdict(list)
     shard_of = {str(key): place // plan.size for place, key in enumerate(people.table["key"].astype(str).tolist())}
     for output in outputs:
         folder, name = output[0].split("/")[0], output[0].rpartition("/")[2].partition(".")[0]
-        if folder in ("reports", "packs"):
-            by_shard[int(name) if folder == "packs" else shard_of[name]].append(output)
+        if folder in ("reports", "packs", STATISTICS, ORIGINS):
+            by_shard[shard_of[name] if folder == "reports" else int(name)].append(output)
     aside: dict[int, list[Failure]] = defaultdict(list)
     for failed in failures:
         aside[shard_of[failed.user]].append(failed)
@@ -153,12 +173,23 @@ def recovered(run: Path, plan: Plan, people: People, outputs: list[Listed]) -> l
 def _recovered(run: Path, plan: Plan, shard: int, outputs: list[Listed], failures: list[Failure]) -> Result:
     first, last = plan.span(shard)
     users = last - first - len({failed.user for failed in failures})
-    made = _packed(run, shard) if plan.packs else Counter(path.rpartition(".")[2] for path, _, _ in outputs)
-    outputs = outputs or [(pack_path(shard), "", -1)] if plan.packs else outputs
+    made = (
+        packed_reports(run, shard)
+        if plan.packs
+        else Counter(path.rpartition(".")[2] for path, _, _ in outputs if path.startswith("reports/"))
+    )
+    outputs = _expected(shard, plan, outputs)
     return Result(shard, plan.plan_id, users, tuple(failures), dict(made), tuple(outputs), {}, 0)
 
 
-def _packed(run: Path, shard: int) -> Counter[str]:
+def _expected(shard: int, plan: Plan, outputs: list[Listed]) -> list[Listed]:
+    """What a manifest lists of a shard; what it must list and does not is put down as damaged, so that the shard is made again."""
+    wanted = [fold_path(shard), origin_path(shard), *([pack_path(shard)] if plan.packs else [])]
+    there = {path for path, _, _ in outputs}
+    return [*outputs, *((path, "", -1) for path in wanted if path not in there)]
+
+
+def packed_reports(run: Path, shard: int) -> Counter[str]:
     """Reports in a pack by format; nothing where the pack is damaged, which is made again anyway."""
     try:
         lines = read_listing(run, shard)

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.audit.erase import check_mendable
 from reportgen.batch.closing import Total, close_run
+from reportgen.batch.common import common_of
 from reportgen.batch.crew import Around, Crew, Hear, Say, deaf, never, silent, still
+from reportgen.batch.hearing import Hearing
 from reportgen.batch.job import at_hand, write_job
+from reportgen.batch.origins import Origin, changed_parts, secret_of
 from reportgen.batch.people import Choice, choose
 from reportgen.batch.plan import Plan, make_plan, write_plan
 from reportgen.batch.resume import (
@@ -28,14 +32,16 @@ from reportgen.batch.resume import (
     standing,
     write_results,
 )
-from reportgen.batch.settings import RunSettings, RunSummary, Tools
+from reportgen.batch.settings import RunSettings, RunSummary, Since, Tools
 from reportgen.batch.shard import Maker
 from reportgen.batch.trust import PATH as TRUST_FILE
 from reportgen.batch.trust import measure_run
+from reportgen.batch.unmailed import read_counts
 from reportgen.batch.work import Clock
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError
 from reportgen.output.folder import RunFolder, check_folder
+from reportgen.output.former import Former
 
 
 def build_run(
@@ -116,14 +122,31 @@ def _opened(
     plan = make_plan(settings, data, scorer, choice)
     maker = Maker(settings.out, plan, settings, data, scorer, choice.people, None, tools, around.clock)
     _check_floor(settings, scorer)
+    former = _former(settings, tools)
     settings.out.mkdir(parents=True, exist_ok=True)
     with locked(settings.out):
         resumed = settings.resume and check_plan(settings.out, plan)
         made_up = settings.synthetic or settings.config.report.synthetic
         folder = RunFolder(settings.out, settings.overwrite or settings.resume, made_up, keep=resumed)
-        run = _Run(maker, choice, folder, around, resumed, Crew(maker, around))
+        around = replace(around, hear=Hearing(settings.out, plan, around.hear))
+        run = _Run(maker, choice, folder, around, resumed, Crew(maker, around), former)
         with at_hand(maker):
             yield run
+
+
+def _former(settings: RunSettings, tools: Tools | None) -> Former | None:
+    """The run whose reports may be taken over, opened before any work."""
+    if settings.since is None:
+        return None
+    if tools is not None:
+        raise ConfigError(
+            "since: what tools of your own would make cannot be known from a former run; leave one of them out"
+        )
+    if settings.out.exists() and settings.since.exists() and settings.out.samefile(settings.since):
+        raise ConfigError(f"{settings.since} is the folder of this very run; name another one with --since")
+    former = Former(settings.since)
+    changed_parts(former, {})  # so that a run that does not say it is refused before another is replaced
+    return former
 
 
 def _check_floor(settings: RunSettings, scorer: AttentionScorer) -> None:
@@ -146,7 +169,9 @@ class _Run:
     around: Around
     resumed: bool
     crew: Crew
+    former: Former | None = None
     kept: int = 0
+    since: Since = field(default_factory=Since)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -163,28 +188,44 @@ class _Run:
         damaged = [output[0] for output in outputs if not is_whole(out, output)]
         if results and not damaged:
             self.folder.clear_work()
+            clear_parts(out)
             total = Total.of(results)
+            total.unmailed = read_counts(out)
             return total.summary(self.folder, self.plan, self.choice, {}, {"kept": len(results)})
         for path in damaged:
-            if not path.startswith(("reports/", "packs/")):  # those are named with their shard
+            if not path.startswith(
+                ("reports/", "packs/", "statistics/", "origins/")
+            ):  # those are named with their shard
                 self.around.hear("damaged", file=path, cause="damaged")
+        check_mendable(out)
         self.folder.unseal()
         write_results(out, results)
         return None
 
     def go(self) -> RunSummary:
         """Make what is missing, and complete the run."""
-        self.crew.make(self.prepare(self.crew.elsewhere))
+        plan, settings, hear = self.plan, self.maker.settings, self.around.hear
+        hear(
+            "run_started", run_id=plan.run_id, users=plan.users, shards=plan.shards, workers=settings.workers,
+            resumed=self.resumed, opted_out=self.choice.opted_out,
+        )  # fmt: skip
+        hear("phase", phase="plan")
+        missing = self.prepare(self.crew.elsewhere)
+        hear("phase", phase="reports")
+        self.crew.make(missing)
+        hear("phase", phase="finish")
         return self._finish()
 
     def prepare(self, travels: bool) -> list[int]:
         """Write plan and job, and list the shards that are to be made."""
         out = self.folder.out
         if self.resumed:
+            check_mendable(out)
             self.folder.unseal()
             clear_parts(out)
         write_plan(out, self.plan)
         self._measure()
+        self._look_back()
         write_job(self.maker, travels)
         return self._missing() if self.resumed else list(range(self.plan.shards))
 
@@ -194,6 +235,16 @@ class _Run:
         content, maker.trust = measure_run(maker.settings, maker.data, maker.scorer, maker.privacy)
         self.folder.write(TRUST_FILE, content, "application/json")
         self.seconds["trust"] = self.around.clock() - start
+
+    def _look_back(self) -> None:
+        """Say what all reports share, and whether a former run shared the same."""
+        maker, former = self.maker, self.former
+        common = common_of(maker.plan, maker.settings, maker.scorer, maker.trust)
+        changed = changed_parts(former, common) if former else []
+        if former is not None:
+            self.since = Since(former.run.name, tuple(changed))
+        taken_from = "" if former is None or changed else str(former.run.absolute())
+        maker.origin = Origin(secret_of(maker.settings.key), common, taken_from)
 
     def _missing(self) -> list[int]:
         missing = []
@@ -209,6 +260,8 @@ class _Run:
 
     def _finish(self) -> RunSummary:
         start = self.around.clock()
+        if self.crew.elsewhere:
+            clear_parts(self.folder.out)  # of workers that died
         total = Total.read(self.folder.out, self.plan)
         shards = {"done": self.plan.shards - self.kept, "kept": self.kept, "again": self.crew.again}
         close_run(self.folder, self.plan, self.maker, self.choice, total)
@@ -216,4 +269,4 @@ class _Run:
         if not self.crew.elsewhere:
             total.peak = 0  # it is this process's own, which its caller knows
         seconds = self.seconds | total.seconds | {"finish": self.around.clock() - start}
-        return total.summary(self.folder, self.plan, self.choice, seconds, shards)
+        return total.summary(self.folder, self.plan, self.choice, seconds, shards, self.since)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.audit.seal import Sealing
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError
@@ -16,6 +18,9 @@ from reportgen.explain.explanation import Explanation
 from reportgen.explain.privacy import Privacy, pseudonym
 from reportgen.explain.why import explain_many
 from reportgen.formats import FIGURES, FORMATS
+from reportgen.mail.message import token_key
+from reportgen.mail.outgoing import FORMATS as MAILS
+from reportgen.mail.outgoing import Mailer, check_mails
 from reportgen.output.facts import InputFile
 from reportgen.output.manifest import Users, plain_config
 from reportgen.report.build import build_report
@@ -25,7 +30,7 @@ from reportgen.report.theme import theme_of
 from reportgen.report.words import LOCALES
 
 #: ``worker`` is no stage of the work: the process that did it was killed or hung.
-STAGES = ("explain", "report", "html", "pdf", "write", "worker")
+STAGES = ("explain", "origins", "report", "html", "pdf", "mail", "write", "count", "worker")
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,15 @@ class RunSettings:
         Address of a Dask scheduler, to use its workers instead.
     resume : bool
         Go on with a run that was interrupted, or mend one that is damaged.
+    sealing : Sealing
+        Who signs the run, which one it follows, and how long its reports are kept.
+    token_key : bytes
+        What a worker, which has no `key`, makes the tokens in mails with.
+    since : Path, optional
+        A finished run: users whose report would be the same are taken over from it.
+    keep : str
+        Unless empty, data and model stay in the private part of the run folder until the run is complete, so that `resume` need not
+        read and fit again; it says whether the model was ``fitted`` for this run or ``given``.
     """
 
     out: Path
@@ -103,6 +117,10 @@ class RunSettings:
     workers: int = 1
     scheduler: str = ""
     resume: bool = False
+    sealing: Sealing = field(default_factory=Sealing)
+    token_key: bytes = field(default=b"", repr=False)
+    since: Path | None = None
+    keep: Literal["", "fitted", "given"] = ""
 
     def check(self) -> None:
         """Refuse words that are not known.
@@ -123,6 +141,13 @@ class RunSettings:
         if min(self.chunk, self.workers, 1 if self.shard is None else self.shard) < 1:
             raise ConfigError("workers, and users per shard and chunk, are at least 1")
         theme_of(self.config.look)  # a logo that cannot be used stops the run at once, not user by user
+        check_mails(self.config, self.formats)
+
+    def mailer(self, run_id: str) -> Mailer | None:
+        """What makes the mails of the run; None where it has none."""
+        mails = tuple(word for word in MAILS if word in self.formats)
+        date, tokens = datetime.fromisoformat(self.generated_at), self.token_key or token_key(self.key)
+        return Mailer(self.config, mails, tokens, run_id, date, self.figures, self.templates) if mails else None
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a manifest holds them: no folder, no key, users as pseudonyms."""
@@ -152,6 +177,7 @@ class Tools:
     report: Callable[..., Report] = build_report
     html: Callable[..., str] = render_html
     pdf: Callable[..., bytes] = _pdf
+    closing: Callable[[], dict[str, bytes]] = dict  # files of JSON that only the end of the run knows, by path
 
 
 @dataclass(frozen=True)
@@ -161,6 +187,25 @@ class Failure:
     user: str
     stage: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Since:
+    """What was taken over from a former run.
+
+    Attributes
+    ----------
+    run : str
+        Name of its folder; empty where none was named.
+    changed : tuple of str
+        Parts that all reports share and that were others there; where there is one, nobody was taken over.
+    outcomes : dict of str to int
+        Users by what became of them, of `reportgen.batch.origins.OUTCOMES`.
+    """
+
+    run: str = ""
+    changed: tuple[str, ...] = ()
+    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,6 +225,9 @@ class RunSummary:
         Most memory of a process that made reports, in bytes; 0 when nothing was made.
     shards : dict of str to int
         ``done`` now, ``kept`` of a former run, ``again`` at a further attempt.
+    unmailed : dict of str to int
+        Mails that were not made, by reason.
+    since : Since
     """
 
     index: Path
@@ -192,3 +240,5 @@ class RunSummary:
     written: int = 0
     peak_worker: int = 0
     shards: dict[str, int] = field(default_factory=dict)
+    unmailed: dict[str, int] = field(default_factory=dict)
+    since: Since = field(default_factory=Since)

@@ -10,11 +10,16 @@ import json
 import resource
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.audit.fold_frame import Frame
+from reportgen.batch.counting import Counting, frame_of
+from reportgen.batch.origins import Library, Origin, Origins, library_of
 from reportgen.batch.people import People, Person
 from reportgen.batch.plan import Plan
 from reportgen.batch.settings import Failure, RunSettings, Tools
@@ -73,6 +78,8 @@ class Result:
         By stage.
     peak : int
         Most memory of the process until then, in bytes.
+    outcomes : dict of str to int
+        What became of users in a run with ``--since``, of `reportgen.batch.origins.OUTCOMES`.
     """
 
     shard: int
@@ -83,6 +90,7 @@ class Result:
     outputs: tuple[Listed, ...]
     seconds: dict[str, float]
     peak: int
+    outcomes: dict[str, int] = field(default_factory=dict)
 
     def to_line(self) -> bytes:
         return sealed_line(asdict(self))
@@ -144,11 +152,23 @@ class Maker:
         self.data, self.scorer, self.trust = data, scorer, trust
         self.tools, self.clock, self.tick = tools or Tools(), clock, tick
         self.privacy = make_privacy(data, settings.config.privacy)
+        self.origin = Origin()
+
+    @cached_property
+    def frame(self) -> Frame:
+        """What all shards of the run count with."""
+        return frame_of(self.plan.run_id, self.settings.n, self.data, self.scorer, self.people)
+
+    @cached_property
+    def library(self) -> Library | None:
+        """The former run whose reports may be taken over."""
+        return library_of(self.origin)
 
     def _worker(self, sink: Files | Packed) -> Worker:
         return Worker(
-            self.settings, self.data, self.scorer, self.privacy, sink, self.tools, self.clock, trust=self.trust
-        )
+            self.settings, self.data, self.scorer, self.privacy, sink, self.tools, self.clock, trust=self.trust,
+            mailer=self.settings.mailer(self.plan.run_id),
+        )  # fmt: skip
 
     def make(self, shard: int) -> Result:
         """Make a shard and its result file.
@@ -160,17 +180,23 @@ class Maker:
         """
         sink = Packed(self.run, shard) if self.plan.packs else Files(self.run)
         worker, people = self._worker(sink), dict[str, Person]()
+        worker.counting = Counting(self.frame, self.data)
         aside = _read_aside(self.run, shard)
         first, last = self.plan.span(shard)
-        for start in range(first, last, self.settings.chunk):
-            part = self.people.part(start, min(start + self.settings.chunk, last))
-            people |= {person.key: person for person in part}
-            self._chunk(worker, part, start, aside)
-            self._timed(worker, sink.flush)
+        with closing(Origins(self.origin, self.library)) as worker.origins:
+            for start in range(first, last, self.settings.chunk):
+                part = self.people.part(start, min(start + self.settings.chunk, last))
+                people |= {person.key: person for person in part}
+                self._chunk(worker, part, start, aside)
+                self._timed(worker, sink.flush)
         worker.failures.sort(key=lambda failed: (failed.user, failed.stage))
         self._timed(worker, lambda: sink.close(worker.failures, people))
-        result = self._result(shard, worker, sink.outputs)
+        beside = [worker.counting.file(shard), worker.origins.file(shard, worker.done)]
+        result = self._result(shard, worker, [*sink.outputs, *(listed for _, listed in beside)])
         with Durable(self.run) as out:
+            for content, listed in beside:
+                out.write(listed[0], content)
+            out.commit()
             out.write(result_path(shard), result.to_line())
         return result
 
@@ -191,7 +217,7 @@ class Maker:
         seconds = {stage: round(spent, 6) for stage, spent in worker.seconds.items()}
         return Result(
             shard, self.plan.plan_id, len(worker.done), tuple(worker.failures), dict(worker.made), tuple(outputs),
-            seconds, _peak(),
+            seconds, _peak(), dict(worker.origins.outcomes) if worker.origins is not None else {},
         )  # fmt: skip
 
     def probe(self, place: int) -> None:

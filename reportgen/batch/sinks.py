@@ -12,7 +12,7 @@ from pathlib import Path
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure
 from reportgen.formats import FORMATS
-from reportgen.output.durable import Durable
+from reportgen.output.durable import Durable, remove_inside
 from reportgen.output.entries import SET_ASIDE
 from reportgen.output.packs import Pack, pack_path
 
@@ -62,7 +62,7 @@ class Files:
         for failed in failures:
             for word in FORMATS:
                 with suppress(OSError):
-                    os.unlink(self._run / f"{people[failed.user].stem}.{word}")
+                    remove_inside(self._run, f"{people[failed.user].stem}.{word}")
 
 
 class Packed(Pack):
@@ -85,10 +85,11 @@ class Packed(Pack):
         """
         for failed in failures:
             self.absent(failed.user, SET_ASIDE)
-        data, path = self.to_bytes(), pack_path(self.shard)
+        parts, digest = self.to_parts()
+        data, path = b"".join(parts), pack_path(self.shard)
         with Durable(self._run) as out:
             out.write(path, data)
-        self.outputs = [_output(path, data)]
+        self.outputs = [(path, digest, len(data))]
 
 
 def _output(path: str, data: bytes) -> Listed:

@@ -15,7 +15,7 @@ from typing import Any
 
 from reportgen.batch.logline import log_line
 from reportgen.batch.metrics import Metrics, last_success, write_metrics
-from reportgen.batch.settings import RunSummary
+from reportgen.batch.settings import STAGES, RunSummary
 from reportgen.batch.status import Closing, Progress, closing_lines, status_of, write_status
 from reportgen.errors import ReportgenError
 
@@ -54,6 +54,8 @@ class Watch:
     metrics: Path | None = None
     progress: Progress | None = None
     shards: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    opted_out: int = 0
 
     def __post_init__(self) -> None:
         self.start, self.started, self._last = self.now(), self.when(), 0.0
@@ -79,12 +81,22 @@ class Watch:
 
     def hear(self, event: str, **facts: Any) -> None:
         """Take an event of `reportgen.batch.logline.EVENTS`."""
-        if event == "shard_done":
-            self.shards["done"] += 1
+        self._count(event, facts)
         if event == "damaged" and not facts["file"].startswith(("packs/", "index/")):
             facts = facts | {"file": None}  # its name would be the key of a user
         if self.log is not None:
             self.log(log_line(event, self.iso(self.when()), **facts))
+
+    def _count(self, event: str, facts: dict[str, Any]) -> None:
+        """Keep what status and metrics tell while the run goes on."""
+        if event == "run_started":
+            self.opted_out = facts["opted_out"]
+        if event == "shard_again":
+            self.shards["again"] += 1
+        if event == "shard_done":
+            self.shards["done"] += 1
+            for stage in STAGES:
+                self.seconds[stage] += facts.get(f"{stage}_seconds", 0.0)
 
     @contextmanager
     def ending(self, signal: Callable[[], str]) -> Iterator[None]:
@@ -109,6 +121,7 @@ class Watch:
     def done(self, summary: RunSummary) -> None:
         """The run has ended well."""
         users, success = summary.users, self.when()
+        self.opted_out = users.opted_out
         if self.progress is None:
             self.progress = Progress(users.reported + users.set_aside, self.now(), users.reported, users.set_aside)
         self._write("done", summary, success)
@@ -124,8 +137,8 @@ class Watch:
         status = status_of(seen, now, phase, self.iso(self.started), self.iso(self.when()), self.shards)
         write_status(self.run, status)
         if self.metrics is not None:
-            users = {"reported": seen.done, "set_aside": seen.set_aside}
-            seconds = summary.seconds if summary else {}
+            users = {"reported": seen.done, "set_aside": seen.set_aside, "opted_out": self.opted_out}
+            seconds = summary.seconds if summary and summary.seconds else {k: v for k, v in self.seconds.items() if v}
             write_metrics(self.metrics, Metrics(
                 phase == "reports", seen.total, users, seconds, dict(self.shards), seen.rate(now),
                 summary.written if summary else 0, success if success is not None else self._success,

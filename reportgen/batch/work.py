@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.batch.counting import Counting
+from reportgen.batch.origins import Origins
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings, Tools
 from reportgen.data.dataset import Dataset
@@ -17,6 +19,8 @@ from reportgen.explain.explanation import Explanation
 from reportgen.explain.fidelity import Trust
 from reportgen.explain.privacy import Privacy
 from reportgen.formats import FORMATS
+from reportgen.mail.address import AddressError
+from reportgen.mail.outgoing import Mailer
 from reportgen.report.build import Reader
 from reportgen.report.columns import Figures, many_figures
 from reportgen.report.document import Report
@@ -59,6 +63,12 @@ class Worker:
         Those who have a report, in order.
     trust : Trust, optional
         What was measured of the reasons of this run, for every report.
+    counting : Counting, optional
+        Takes the numbers of those who have a report, for the statistics of the run.
+    mailer : Mailer, optional
+        Makes the mails of a run that has some.
+    origins : Origins, optional
+        Tags what reports are made from, and takes over those that a former run made from the same.
     """
 
     settings: RunSettings
@@ -73,19 +83,35 @@ class Worker:
     done: list[Person] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     trust: Trust | None = None
+    counting: Counting | None = None
+    mailer: Mailer | None = None
+    origins: Origins | None = None
 
     def chunk(self, people: Sequence[Person], with_pdf: Sequence[bool]) -> Iterator[Person]:
         """Make the reports of some users and yield each when finished; one that fails is noted and the rest go on."""
         pdf = dict(zip((person.key for person in people), with_pdf, strict=True))
-        explained = self._explained(people)
-        for (person, why), figures in zip(explained, self._rounded([why for _, why in explained]), strict=True):
+        explained, told = self._explained(people), list[tuple[Person, Explanation]]()
+        known = self._known(explained)
+        figures = iter(self._rounded([why for person, why in explained if person.key not in known]))
+        for person, why in explained:
             try:
-                self._one(person, why, figures, pdf[person.key])
+                mine = None if person.key in known else next(figures)
+                if not self._taken(person, person.key in known, pdf[person.key]):
+                    self._one(person, why, mine, pdf[person.key])
             except SetAsideError as aside:
                 self.failures.append(failure(person, str(aside), aside.__cause__ or aside))
             else:
                 self.done.append(person)
+                told.append((person, why))
             yield person
+        if self.counting is not None and told:
+            self._count(self.counting, told)
+
+    def _count(self, counting: Counting, told: list[tuple[Person, Explanation]]) -> None:
+        """Their reports stand already: an error here is the program's, not one user's, and ends the shard with its own words."""
+        start = self.clock()
+        counting.add(told)
+        self.seconds["count"] = self.seconds.get("count", 0.0) + self.clock() - start
 
     @contextmanager
     def _stage(self, name: str, users: int = 1) -> Iterator[None]:
@@ -126,6 +152,31 @@ class Worker:
         except SetAsideError:
             return [None] * len(whys)
 
+    def _known(self, explained: Sequence[tuple[Person, Explanation]]) -> set[str]:
+        """Keys of users of whom a former run has the same report; each is tagged for later runs on the way."""
+        if self.origins is None:
+            return set()
+        try:
+            with self._stage("origins", max(len(explained), 1)):
+                return {person.key for person, why in explained if self.origins.tag(person, why)}
+        except SetAsideError:
+            return set()
+
+    def _taken(self, person: Person, known: bool, with_pdf: bool) -> bool:
+        """Take the report of a user over from a former run; whether that was done."""
+        if self.origins is None:
+            return False
+        wanted = [word for word in FORMATS if word in self.settings.formats and (word != "pdf" or with_pdf)]
+        with self._stage("origins"):
+            # A mail names its run (Message-ID) and its reader's address: it is another one in each run.
+            files = self.origins.take(person, wanted, known and self.mailer is None)
+        if files is None:
+            return False
+        with self._stage("write"):
+            self._write(person, files)
+        self.made.update(files.keys())
+        return True
+
     def _one(self, person: Person, why: Explanation, figures: Figures | None, with_pdf: bool) -> None:
         with self._stage("report"):
             report = self._report(person, why, figures)
@@ -138,6 +189,9 @@ class Worker:
         if "pdf" in formats:
             with self._stage("pdf"):
                 files["pdf"] = self.tools.pdf(report, **look)
+        if self.mailer is not None:
+            with self._stage("mail"):
+                files |= self._mails(self.mailer, report, person, alone=not files)
         with self._stage("write"):
             self._write(person, files)
         self.made.update(files.keys())
@@ -154,6 +208,15 @@ class Worker:
             self.trust,
             figures,
         )
+
+    def _mails(self, mailer: Mailer, report: Report, person: Person, *, alone: bool) -> dict[str, bytes]:
+        """The mails of one user; none where they cannot be addressed, which only who has no other report is set aside for."""
+        try:
+            return mailer.files(report, person.user_id, person.email, person.name)
+        except AddressError:
+            if alone:
+                raise
+            return {}
 
     def _write(self, person: Person, files: dict[str, bytes]) -> None:
         paths = {word: f"{person.stem}.{word}" for word in FORMATS if word in files}

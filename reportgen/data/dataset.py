@@ -132,7 +132,7 @@ class Dataset:
         """
         config = config or Config()
         named = {"events": events, "items": items, "users": users}
-        found = [[_source(name, frame)] if frame is not None else [] for name, frame in named.items()]
+        found = [[frame_source(name, frame)] if frame is not None else [] for name, frame in named.items()]
         return cls._from_tables(read_tables(found[0], found[1], found[2], config, not_after), config)
 
     @classmethod
@@ -208,11 +208,22 @@ class Dataset:
         """Leave out events later than ``as_of`` (microseconds since 1970-01-01 UTC); their number becomes a problem.
 
         Users and items stay. Values of returns do not change, because they look only at what came before.
+
+        The last answer is kept, since it takes a look at every event and a run asks for the same time again and again. It is a
+        second copy of the events where some are left out, and `self` where none is.
         """
+        known: tuple[int, Dataset | None] | None = self.__dict__.get("_until")
+        if known is None or known[0] != as_of:
+            known = as_of, self._cut(as_of)
+            object.__setattr__(self, "_until", known)
+        return known[1] or self
+
+    def _cut(self, as_of: int) -> Dataset | None:
+        """What `until` leaves; None where that is everything."""
         keep = self.timestamps <= as_of
         later = int(keep.size - keep.sum())
         if not later:
-            return self
+            return None
         counts = np.concatenate(([0], np.cumsum(keep, dtype=np.int64)))
         problem = Problem("events", "after_as_of", later, remedy=REMEDIES["after_as_of"])
         return replace(
@@ -229,7 +240,7 @@ def _frame(columns: dict[str, np.ndarray], rows: int | None = None) -> pd.DataFr
     return pd.DataFrame(series, index=None if rows is None else pd.RangeIndex(rows))
 
 
-def _source(name: str, frame: pd.DataFrame) -> Source:
+def frame_source(name: str, frame: pd.DataFrame) -> Source:
     """Hand a frame over as plain columns: numbers, times and flags as they are, everything else as text or None."""
     names = [str(column) for column in frame.columns]
     twice = next((column for column in names if names.count(column) > 1), None)

@@ -61,6 +61,18 @@ class TableSpec:
 EVENTS = TableSpec("events", EVENT_COLUMNS[:3], EVENT_COLUMNS[3:], ("user_id", "item_id"))
 ITEMS = TableSpec("items", ITEM_COLUMNS[:2], ITEM_COLUMNS[2:], ("item_id",))
 USERS = TableSpec("users", USER_COLUMNS[:1], USER_COLUMNS[1:], ("user_id",))
+WEIGHTS = TableSpec(
+    "weights",
+    ("user_id", "item_id", "history_item_id", "weight"),
+    ("rank", "score", "base", "value", "position", "feature", "kind", "head", "layer", "aggregation"),
+    ("user_id", "item_id", "history_item_id"),
+)
+RECOMMENDATIONS = TableSpec(
+    "recommendations", ("user_id", "item_id"), ("rank", "score", "source"), ("user_id", "item_id")
+)
+ABLATION = TableSpec(
+    "ablation", ("user_id", "item_id", "removed_item_id", "score"), (), ("user_id", "item_id", "removed_item_id")
+)
 
 REMEDIES = {
     "empty_user_id": "Fill in the user id, or leave such rows out with [[events.exclude]].",
@@ -95,6 +107,26 @@ REMEDIES = {
     "flag_unreadable": "The flag counts as set, to be careful; write true or false.",
     "unsafe_url": "The link is not shown; only https and mailto links without user info are.",
     "duplicate_user": "Several rows describe the same user: the first counts, an opt-out in any of them holds.",
+    "unknown_user": "Nobody of that id is among the events or users; ids are text and compared exactly (007 is not 7).",
+    "unknown_pick": "The recommended item is neither in the catalogue nor in an event, so it cannot be shown; add it to the items.",
+    "weight_missing": "The product is left out as a whole; an empty weight or NaN mostly means attention that was never computed.",
+    "weight_not_finite": "Write finite numbers; infinity mostly comes from half precision. The product is left out as a whole.",
+    "weight_negative": "Attention cannot be negative; if these are signed contributions, write contribution in the column kind.",
+    "weights_all_zero": "No weight is left to show; the product is left out.",
+    "weights_not_one": "The weights of a product do not sum to 1; they are shown as shares of their sum, and the page says so.",
+    "padding_position": "A weight on an empty history_item_id; it is shown as positions that are no products.",
+    "not_an_item": "The history_item_id is no item that the data know (a marker of the model?); it is shown as such, without a name.",
+    "history_id_broken": "An id that is no whole number or too long; the product is left out as a whole.",
+    "not_in_history": "The model looked at an item that this user's events do not hold; check that table and events belong together.",
+    "duplicate_weight": "The row repeats an earlier one for the same position, head and layer; only the first counts.",
+    "several_rows": "Rows for one history item are added up: several positions.",
+    "contradicting_rows": "Two rows for the same position, head and layer differ; the product is left out as a whole.",
+    "contradicting_scores": "Rows of one product give it different scores, bases or ranks; the first counts.",
+    "sum_differs": "Base and contributions do not sum to the score; the page shows what is missing.",
+    "duplicate_pick": "The same item stands twice in one list; its first place counts.",
+    "rank_not_a_rank": "A rank is a whole number from 1; the order of the rows counts instead.",
+    "score_not_a_number": "The score counts as missing; write numbers like 1234.5 with a point.",
+    "not_in_table": "The item removed is none that the weights name; the row is not used.",
 }
 
 

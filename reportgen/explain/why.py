@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -179,6 +180,13 @@ class Shelf:
 
     @classmethod
     def of(cls, data: Dataset) -> Shelf:
+        """The catalogue of some data; kept as long as these are, since a run asks for it with each batch of users."""
+        if data not in _SHELVES:
+            _SHELVES[data] = cls._read(data)
+        return _SHELVES[data]
+
+    @classmethod
+    def _read(cls, data: Dataset) -> Shelf:
         there = [name for name in _DETAILS if name in data.catalogue.columns]
         details = {name: data.catalogue[name].to_numpy(dtype=object) for name in there}
         return cls(data.catalogue["title"].to_numpy(dtype=object), details)
@@ -187,6 +195,9 @@ class Shelf:
         """What is known about an item; missing values are left out."""
         found = {name: column[item] for name, column in self.details.items()}
         return {name: value for name, value in found.items() if _known(value)}
+
+
+_SHELVES: WeakKeyDictionary[Dataset, Shelf] = WeakKeyDictionary()
 
 
 def _known(value: object) -> bool:

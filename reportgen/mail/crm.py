@@ -47,7 +47,7 @@ def render_crm(mail: Mail, config: Config) -> Crm:
     Parameters
     ----------
     mail : Mail
-        Without pictures: ``figures="cells"``, and a logo is told in words.
+        Without pictures: ``render_mail(report, "cells", config, pictures=False)``.
     config : Config
         Its ``[mail] merge_unsubscribe`` is what the service replaces by its own link.
 
@@ -56,19 +56,13 @@ def render_crm(mail: Mail, config: Config) -> Crm:
     ConfigError
         A setting is missing that law needs, the merge field cannot stand in a link, or the mail has pictures.
     """
-    # Sender and link are the service's own: what is missing of them is no problem here.
-    problems = [
-        told for told in mail_problems(config) if not told.startswith(("[mail] from_address", "[mail] unsubscribe"))
-    ]
-    merge = config.mail.merge_unsubscribe
-    if not _FIELD.fullmatch(merge):
-        problems.append('[mail] merge_unsubscribe cannot stand in a link; write for example "{{unsubscribe_url}}"')
-    if problems:
+    if problems := crm_problems(config):
         raise ConfigError(f"no mail can be made with these settings: {'; '.join(problems)}")
     if mail.images:
         raise ConfigError(
-            'a mail for a mail service has no pictures of its own; use figures = "cells" and a mail without a logo'
+            'a mail for a mail service has no pictures of its own; use render_mail(..., "cells", pictures=False)'
         )
+    merge = config.mail.merge_unsubscribe
     html, text = (
         defused(part, markup).replace(STOP, merge) for part, markup in ((mail.html, True), (mail.text, False))
     )
@@ -84,6 +78,19 @@ def render_crm(mail: Mail, config: Config) -> Crm:
     }
     meta = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return Crm(html, text, f"{meta}\n")
+
+
+def crm_problems(config: Config) -> tuple[str, ...]:
+    """Everything that keeps mails for a mail service from being made, each with its remedy.
+
+    Sender and link to stop are the service's own: what is missing of them is no problem here.
+    """
+    problems = [
+        told for told in mail_problems(config) if not told.startswith(("[mail] from_address", "[mail] unsubscribe"))
+    ]
+    if not _FIELD.fullmatch(config.mail.merge_unsubscribe):
+        problems.append('[mail] merge_unsubscribe cannot stand in a link; write for example "{{unsubscribe_url}}"')
+    return tuple(problems)
 
 
 def defused(text: str, markup: bool) -> str:

@@ -37,7 +37,7 @@ from reportgen.mail.setup import MailSetup, mail_setup
 # Neither can stand in a part: "=_" is nothing in quoted-printable, and base64 has no "_" (RFC 2045, 6.7).
 _ALTERNATIVE, _RELATED = "=_reportgen_alternative", "=_reportgen_related"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
-_TOKEN_CONTEXT = b"reportgen/unsubscribe/v1|"
+_TOKEN_CONTEXT = b"reportgen/unsubscribe/v1"
 _TOKEN_BYTES = 20
 #: A line of a message (RFC 5322, 2.1.1), without its end.
 _MOST_LINE = 998
@@ -66,7 +66,17 @@ def unsubscribe_token(key: bytes, user_id: str) -> str:
         The secret of the runs.
     user_id : str
     """
-    digest = hmac.new(key, _TOKEN_CONTEXT + user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return token_of(token_key(key), user_id)
+
+
+def token_key(key: bytes) -> bytes:
+    """What tokens are made with: a key of their own, which names no file. Workers get this one only."""
+    return hmac.new(key, _TOKEN_CONTEXT, hashlib.sha256).digest()
+
+
+def token_of(tokens: bytes, user_id: str) -> str:
+    """`unsubscribe_token` by the key of tokens."""
+    digest = hmac.new(tokens, user_id.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
     return b32encode(digest[:_TOKEN_BYTES]).decode("ascii").lower()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, replace
 
-from reportgen.report.document import Heatmap, Item, Ledger, Link, Report
+from reportgen.errors import RenderError
+from reportgen.report.document import FOREIGN_SCHEMA, Heatmap, Item, Ledger, Link, Report, Weighing
 from reportgen.report.figures import draw_ledger, heat_palette, step_of
 from reportgen.report.words import END_ISOLATE, ISOLATE, Words
 from reportgen.text import clean
@@ -102,7 +103,16 @@ def mail_page(report: Report, words: Words, figures: str, postal: str) -> MailPa
         ``cells``, or ``png`` for a drawn figure per product beside them.
     postal : str
         Address by letter, "" where the report's own is all there is.
+
+    Raises
+    ------
+    RenderError
+        The report is about a model that is not ours: what a mail says of shares would be untrue.
     """
+    if report.schema == FOREIGN_SCHEMA:
+        raise RenderError(
+            "a page about another model makes no mail: its weights are no reasons; send a link to the page"
+        )
     sections = {section.id: section for section in report.sections}
     data, choices = sections["data"], sections["choices"]
     who = choices.paragraphs
@@ -126,14 +136,14 @@ def mail_page(report: Report, words: Words, figures: str, postal: str) -> MailPa
 
 def _shown(item: Item, words: Words, figures: str) -> Shown:
     item, bars = replace(item, title=clean(item.title, MOST_TITLE)), _bars(item.ledger, words)
-    if figures == "cells" or not bars:
+    if figures == "cells" or not bars or isinstance(item.ledger, Weighing):
         return Shown(item, bars, "", "")
     data = b64encode(draw_ledger(item.ledger, "png")).decode("ascii")
     told = words.list([f"{bar.label} {bar.said}" for bar in bars])
     return Shown(item, bars, f"data:image/png;base64,{data}", f"{item.ledger.caption}: {told}")
 
 
-def _bars(ledger: Ledger, words: Words) -> tuple[Bar, ...]:
+def _bars(ledger: Ledger | Weighing, words: Words) -> tuple[Bar, ...]:
     """The strongest reasons by name and everything else in one or two lines: together they are 100 %."""
     lines = [row for row in ledger.rows if row.share and row.kind != "total"]
     named = [row for row in lines if row.kind == "reason"]

@@ -47,8 +47,9 @@ _REFUSED = re.compile(r"<(script|svg|iframe|object|embed|form|link|base|video|au
 
 
 def render_mail(
-    report: Report, figures: str = "cells", config: Config | None = None, templates: str | Path | None = None
-) -> Mail:
+    report: Report, figures: str = "cells", config: Config | None = None, templates: str | Path | None = None, *,
+    pictures: bool = True,
+) -> Mail:  # fmt: skip
     """Make the mail of one report. It has no address yet: see `build_message`.
 
     Parameters
@@ -61,6 +62,8 @@ def render_mail(
         Its ``[mail]`` has a subject and a postal address of the operator's own.
     templates : path, optional
         A folder whose ``mail.html`` and ``mail.css`` go in front of the built-in ones.
+    pictures : bool
+        False tells the logo in words: a mail service could only fetch it from a server, and so learn who reads what.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def render_mail(
     usual = language.say("mail.subject")
     subject = header_text(config.mail.subject.get(report.locale, ""), MOST_SUBJECT) or usual
     page = mail_page(report, language, figures, postal_address(config))
-    if report.theme.logo.startswith("data:image/svg"):
+    if not pictures or report.theme.logo.startswith("data:image/svg"):
         page = without_logo(page)
     html = _inlined(render_page("mail.html", _values(page, subject), templates))
     html, images = taken_out(html)

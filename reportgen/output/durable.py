@@ -19,15 +19,11 @@ from types import TracebackType
 from typing import BinaryIO
 
 from reportgen.errors import OutputError
+from reportgen.output.places import NEW, READ, ROOT, fill, inside, make_folder, sync_parent
 
 #: Files per group: each keeps a descriptor open until it is synced, and so does its folder; 1,024 are allowed as a rule.
 GROUP = 256
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.part")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-#: A named pipe must not hold the reader up, hence no blocking.
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NOT_A_FOLDER = (errno.ELOOP, errno.ENOTDIR)
 _REMEDY = {
     errno.ENOSPC: "make room or name another folder",
     errno.EDQUOT: "make room within the quota or name another folder",
@@ -104,7 +100,7 @@ class Durable:
         temporary = f".{name.lstrip('.')}.{secrets.token_hex(4)}.part"
         with self._all_or_nothing():
             at = self._open(folder)
-            file = os.open(temporary, _NEW, 0o666, dir_fd=at)
+            file = os.open(temporary, NEW, 0o666, dir_fd=at)
             self._staged.append(_Staged(folder, temporary, name, file))
             fill(file, data)
         if len(self._staged) >= self.group:
@@ -150,12 +146,12 @@ class Durable:
     def _open(self, folder: str) -> int:
         """A descriptor of a folder; each part of the way is opened without following links, and kept for the sync."""
         if "" not in self._folders:
-            self._folders[""] = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._folders[""] = os.open(self.root, ROOT)
         at, way = self._folders[""], ""
         for part in filter(None, folder.split("/")):
             way = f"{way}/{part}" if way else part
             if way not in self._folders:
-                self._folders[way] = _open_folder(self.root, part, at)
+                self._folders[way] = make_folder(self.root, part, at)
             at = self._folders[way]
         return at
 
@@ -164,7 +160,7 @@ class Durable:
         for folder in sorted(self._folders, reverse=True):
             os.fsync(self._folders[folder])
         if self._folders:
-            _sync_parent(self.root)
+            sync_parent(self.root)
 
     def _close(self, staged: list[_Staged]) -> None:
         for file in (*(waiting.file for waiting in staged), *self._folders.values()):
@@ -182,35 +178,6 @@ class Durable:
             self.abandon()
 
 
-def _open_folder(root: Path, part: str, at: int) -> int:
-    with suppress(FileExistsError):
-        os.mkdir(part, dir_fd=at)
-    try:
-        return os.open(part, _FOLDER, dir_fd=at)
-    except OSError as error:
-        if error.errno not in _NOT_A_FOLDER:
-            raise
-        raise OutputError(f"{root}: {part} is a link or a file; remove it by hand") from error
-
-
-def _sync_parent(root: Path) -> None:
-    try:
-        above = os.open(root.absolute().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return  # a folder above that may be passed but not read: its entry for the root cannot be synced from here
-    try:
-        os.fsync(above)
-    finally:
-        os.close(above)
-
-
-def fill(file: int, data: bytes | memoryview) -> None:
-    """Write all bytes to a descriptor, however many calls that takes."""
-    left = memoryview(data)
-    while left:
-        left = left[os.write(file, left) :]
-
-
 def replace_file(path: Path, data: bytes) -> None:
     """Put a small file in place of another in one step, without a sync: for what is written again in a moment.
 
@@ -222,7 +189,7 @@ def replace_file(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name.lstrip('.')}.{secrets.token_hex(4)}.part")
     with no_trouble(path.parent):
-        file = os.open(temporary, _NEW, 0o666)
+        file = os.open(temporary, NEW, 0o666)
         try:
             try:
                 fill(file, data)
@@ -242,24 +209,11 @@ def clear_leftovers(root: Path, folder: str) -> int:
     ------
     OutputError
     """
-    with no_trouble(root), _inside(root, folder) as at:
+    with no_trouble(root), inside(root, folder) as at:
         left = sorted(name for name in os.listdir(at) if _LEFT.fullmatch(name))
         for name in left:
             os.unlink(name, dir_fd=at)
     return len(left)
-
-
-@contextmanager
-def _inside(root: Path, folder: str) -> Iterator[int]:
-    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in filter(None, folder.split("/")):
-            below = os.open(part, _FOLDER, dir_fd=at)
-            os.close(at)
-            at = below
-        yield at
-    finally:
-        os.close(at)
 
 
 @contextmanager
@@ -272,8 +226,8 @@ def open_inside(root: Path, path: str) -> Iterator[BinaryIO]:
         Not there, or not a plain file.
     """
     folder, _, name = path.rpartition("/")
-    with _inside(root, folder) as at:
-        file = os.open(name, _READ, dir_fd=at)
+    with inside(root, folder) as at:
+        file = os.open(name, READ, dir_fd=at)
     with open(file, "rb") as stream:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "not a plain file")
@@ -289,7 +243,20 @@ def list_inside(root: Path, folder: str) -> list[str]:
         It cannot be read, or is a link.
     """
     try:
-        with _inside(root, folder) as at:
+        with inside(root, folder) as at:
             return sorted(os.listdir(at))
     except FileNotFoundError:
         return []
+
+
+def remove_inside(root: Path, path: str) -> None:
+    """Take a file below a folder away, following no link below the root; nothing where there is none.
+
+    Raises
+    ------
+    OSError
+        A folder on the way is a link, or it cannot be taken away.
+    """
+    folder, _, name = path.rpartition("/")
+    with suppress(FileNotFoundError), inside(root, folder) as at:
+        os.unlink(name, dir_fd=at)

@@ -102,6 +102,14 @@ def _templates(folder: str | Path | None) -> Iterator[tuple[str, bytes]]:
                 yield f"own/{path.relative_to(folder).as_posix()}", path.read_bytes()
 
 
+def catalogue_hashes() -> dict[str, str]:
+    """Message file of each language -> SHA-256."""
+    own = [entry for entry in (files("reportgen.report") / "locales").iterdir() if entry.name.endswith(".toml")]
+    return {
+        entry.name: hashlib.sha256(entry.read_bytes()).hexdigest() for entry in sorted(own, key=lambda one: one.name)
+    }
+
+
 def package_versions() -> dict[str, str]:
     """Versions of the packages that take part; those not installed are left out."""
     found = {}

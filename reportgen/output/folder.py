@@ -15,28 +15,36 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reportgen.errors import OutputError
+from reportgen.formats import FORMATS
+from reportgen.output.durable import remove_inside
 from reportgen.output.manifest import SCHEMA, Output
+from reportgen.output.places import NEW, fill, inside, sync, sync_parent
 
 MARKER = ".reportgen-run"
 MANIFEST = "manifest.json"
 #: What a run may have left at the top, in its folders, and in a folder of reports. Nothing else is ever taken away.
-_TOP = ("index.html", "errors.jsonl", "run_status.json", "run_plan.json", MANIFEST)
+_TOP = (
+    "index.html", "errors.jsonl", "unmailed.jsonl", "run_status.json", "run_plan.json", "erasures.jsonl", MANIFEST,
+)  # fmt: skip
+_TOP_PARTS = (*_TOP, "reportgen-run")
 _SHARD = re.compile(r"[0-9a-f]{2}")
-_PART = r"(\.[0-9a-f]{8})?(\.part)?"
-_TOP_PART = re.compile(r"\.(index\.html|errors\.jsonl|run_status\.json|run_plan\.json|manifest\.json)" + _PART)
-_OURS = re.compile(r"\.?[a-z2-7]{24}\.(html|pdf|json|eml)" + _PART)
+_REPORT = re.compile(rf"[a-z2-7]{{24}}\.({'|'.join(FORMATS)})")
 _FOLDERS = {
-    "audit": re.compile(r"\.?fidelity\.json" + _PART),
-    "packs": re.compile(r"\.?[0-9]{6,}\.zip" + _PART),
-    "index": re.compile(r"\.?[0-9a-f]{2}\.jsonl" + _PART),
+    "audit": re.compile(
+        r"(fidelity|statistics|stability|surrogate|statement|seal\.dsse|erasing|audit|cases)\.[a-z]+|(leaves|salts)\.bin"
+    ),
+    "origins": re.compile(r"[0-9]{6,}\.json"),
+    "statistics": re.compile(r"[0-9]{6,}\.json"),
+    "packs": re.compile(r"[0-9]{6,}\.zip"),
+    "index": re.compile(r"[0-9a-f]{2}\.jsonl"),
 }
+#: A file of a run under a temporary name: `RunFolder` ends it in ``.part``, `reportgen.output.durable` in eight digits and ``.part``.
+_PART = re.compile(r"\.(?P<name>.+?)(\.[0-9a-f]{8})?\.part")
 #: Work in progress, for the owner of the run alone.
 WORK = ".work"
 _REAL, _MADE_UP = b"a run folder of reportgen\n", b"a run folder of reportgen, made-up data\n"
 #: Trouble that would meet every further file too.
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def check_folder(out: Path, overwrite: bool) -> None:
@@ -51,7 +59,9 @@ def check_folder(out: Path, overwrite: bool) -> None:
         raise OutputError(f"{out} is a file; name a folder with --out")
     if out.is_symlink() and not out.exists():
         raise OutputError(f"{out} is a link to nothing; name a folder with --out")
-    names = _listed(out) if out.exists() else []
+    names = set(_listed(out) if out.exists() else []) - {
+        f"{MARKER}.part"
+    }  # a process may have died with its first file
     if names and not is_run(out):
         raise OutputError(f"{out} is not empty and not a run of reportgen; name an empty or new folder with --out")
     if names and not overwrite:
@@ -80,11 +90,7 @@ def is_run(out: Path) -> bool:
 
 def is_made_up(out: Path) -> bool:
     """Whether a folder holds a run of ours on made-up data, which nobody can miss."""
-    try:
-        marker = out / MARKER
-        return not marker.is_symlink() and marker.read_bytes() == _MADE_UP
-    except OSError:
-        return False
+    return _holds(out / MARKER, _MADE_UP)
 
 
 def _check_writable(out: Path) -> None:
@@ -139,8 +145,9 @@ class RunFolder:
             out.mkdir(parents=True, exist_ok=True)
             if not keep:
                 self._clear()
-            if not keep or not (out / MARKER).is_file():
-                self._put(MARKER, _MADE_UP if synthetic else _REAL)
+            marker = _MADE_UP if synthetic else _REAL
+            if not keep or not _holds(out / MARKER, marker):
+                self._put(MARKER, marker, synced=True)
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -157,8 +164,9 @@ class RunFolder:
         for name in reversed(_TOP):
             with suppress(FileNotFoundError):
                 os.unlink(self.out / name)
-        for name in filter(_TOP_PART.fullmatch, os.listdir(self.out)):
-            os.unlink(self.out / name)
+        for name in os.listdir(self.out):
+            if (part := _PART.fullmatch(name)) and part["name"] in _TOP_PARTS:
+                os.unlink(self.out / name)
         self.clear_work()
         for name, ours in _FOLDERS.items():
             if os.path.lexists(self.out / name):
@@ -171,7 +179,7 @@ class RunFolder:
         for shard in sorted(os.listdir(reports)):
             if _SHARD.fullmatch(shard):
                 self._refuse_link(reports / shard)
-                _clear_names(reports / shard, _OURS)
+                _clear_names(reports / shard, _REPORT)
 
     def clear_work(self) -> None:
         """Take away what a run needs only until it is complete."""
@@ -179,6 +187,7 @@ class RunFolder:
         if os.path.lexists(work):
             self._refuse_link(work)
             shutil.rmtree(work)
+            sync(self.out)  # it holds ids of users: a power cut is not to bring it back
 
     def unseal(self) -> None:
         """Take the manifest away: from here on the run is not complete."""
@@ -189,26 +198,6 @@ class RunFolder:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):
             where = folder.relative_to(self.out).as_posix()
             raise OutputError(f"{self.out}: {where} is not a folder of its own but a link or a file; remove it by hand")
-
-    @contextmanager
-    def _folder(self, path: str) -> Iterator[int]:
-        """A descriptor of the folder that `path` lies in, each part opened without following links."""
-        at = os.open(self.out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for part in path.split("/")[:-1]:
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=at)
-                try:
-                    below = os.open(part, _FOLDER, dir_fd=at)
-                except OSError as error:
-                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                        raise
-                    raise OutputError(f"{self.out}: {part} is a link or a file; remove it by hand") from error
-                os.close(at)
-                at = below
-            yield at
-        finally:
-            os.close(at)
 
     def write(self, path: str, data: bytes, media_type: str) -> None:
         """Write one file; `path` is relative and uses ``/``.
@@ -226,14 +215,14 @@ class RunFolder:
         """Remember a file that is there already."""
         self.outputs.append(Output(path, hashlib.sha256(data).hexdigest(), len(data), media_type))
 
-    def _put(self, path: str, data: bytes, sync: bool = False) -> None:
+    def _put(self, path: str, data: bytes, synced: bool = False) -> None:
         name = path.rpartition("/")[2]
         temporary = f".{name.lstrip('.')}.part"
-        with self._folder(path) as folder:
+        with inside(self.out, path.rpartition("/")[0], make=True) as folder:
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
             try:
-                _fill(os.open(temporary, _NEW, 0o666, dir_fd=folder), data, sync)
+                _write(os.open(temporary, NEW, 0o666, dir_fd=folder), data, synced)
                 os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
                 with suppress(OSError):
@@ -244,8 +233,8 @@ class RunFolder:
         """Take files of a user back who could not be finished."""
         self.outputs = [output for output in self.outputs if output.path not in paths]
         for path in sorted(paths):
-            with suppress(OSError), self._folder(path) as folder:
-                os.unlink(path.rpartition("/")[2], dir_fd=folder)
+            with suppress(OSError):
+                remove_inside(self.out, path)
 
     def seal(self, manifest: bytes) -> Path:
         """Bring every file and folder to the disk, then write the manifest.
@@ -259,35 +248,40 @@ class RunFolder:
             for output in self.outputs:
                 parts = output.path.split("/")[:-1]
                 folders |= {"/".join(parts[: k + 1]) for k in range(len(parts))}
-                _sync(self.out / output.path)
+                sync(self.out / output.path)
             for folder in sorted(folders, reverse=True):
-                _sync(self.out / folder)
-            self._put(MANIFEST, manifest, sync=True)
-            _sync(self.out)
+                sync(self.out / folder)
+            self._put(MANIFEST, manifest, synced=True)
+            sync(self.out)
+            sync_parent(self.out)
         return self.out / MANIFEST
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return not path.is_symlink() and path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def _write(file: int, data: bytes, synced: bool) -> None:
+    try:
+        fill(file, data)
+        if synced:
+            os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _is_ours(name: str, ours: re.Pattern[str]) -> bool:
+    """Whether a file is one of the run's, under its own name or a temporary one."""
+    part = _PART.fullmatch(name)
+    return ours.fullmatch(part["name"] if part else name) is not None
 
 
 def _clear_names(folder: Path, ours: re.Pattern[str]) -> None:
     for name in sorted(os.listdir(folder)):
-        if ours.fullmatch(name) and not stat.S_ISDIR(os.lstat(folder / name).st_mode):
+        if _is_ours(name, ours) and not stat.S_ISDIR(os.lstat(folder / name).st_mode):
             os.unlink(folder / name)
     with suppress(OSError):  # something of another hand lies there
         os.rmdir(folder)
-
-
-def _fill(file: int, data: bytes, sync: bool) -> None:
-    with open(file, "wb", buffering=0) as stream:
-        left = memoryview(data)
-        while left:
-            left = left[stream.write(left) :]
-        if sync:
-            os.fsync(stream.fileno())
-
-
-def _sync(path: Path) -> None:
-    """A failed sync is an error and is never tried again: the data may be gone by then."""
-    at = os.open(path, os.O_RDONLY | os.O_NOFOLLOW * (not path.is_dir()) | os.O_CLOEXEC)
-    try:
-        os.fsync(at)
-    finally:
-        os.close(at)

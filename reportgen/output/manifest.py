@@ -13,7 +13,7 @@ from reportgen.config import Config
 from reportgen.data.schema import Problem
 from reportgen.explain.explanation import ModelFacts
 from reportgen.explain.privacy import pseudonym
-from reportgen.output.facts import InputFile, package_versions, python_version
+from reportgen.output.facts import InputFile, catalogue_hashes, package_versions, python_version
 from reportgen.version import VERSION
 
 SCHEMA = "reportgen.manifest/1"
@@ -57,6 +57,20 @@ class Manifest:
         ``config`` and ``options``. Users named one by one stand there as pseudonyms.
     key_id : str
         Tells whether a key is the one of this run; says nothing about the key.
+    catalogues : dict of str to str
+        Message file -> SHA-256.
+    native_libraries, fonts
+        What drew the PDFs, see `reportgen.output.natives`; empty in a run without PDFs.
+    law_packs : tuple of dict
+        Id, version and SHA-256 of each law pack that the run was given.
+    sampling : dict
+        ``commitment``: SHA-256 of the seed that samples are drawn with, so that nobody chooses the cases afterwards.
+    merkle : dict
+        ``root`` and number of ``leaves`` over all reports, see `reportgen.audit.leaves`; empty before the run is sealed.
+    previous_run : dict or None
+        ``run_id`` and ``statement_sha256`` of the run before this one.
+    retention_until : str or None
+        The day from which on the reports may be purged.
     """
 
     run_id: str
@@ -77,6 +91,15 @@ class Manifest:
     tool: dict[str, str] = field(default_factory=lambda: {"name": "reportgen", "version": VERSION})
     python: str = field(default_factory=python_version)
     packages: dict[str, str] = field(default_factory=package_versions)
+    catalogues: dict[str, str] = field(default_factory=catalogue_hashes)
+    native_libraries: dict[str, str] = field(default_factory=dict)
+    fonts: tuple[dict[str, Any], ...] = ()
+    law_packs: tuple[dict[str, Any], ...] = ()
+    sampling: dict[str, str] = field(default_factory=dict)
+    pseudonym: str = "base32(HMAC-SHA256(key, 'reportgen/v1|' + user_id)[:15])"
+    merkle: dict[str, Any] = field(default_factory=dict)
+    previous_run: dict[str, str] | None = None
+    retention_until: str | None = None
 
     def to_json(self) -> str:
         """Canonical for machines (sorted keys, no NaN), indented for people."""

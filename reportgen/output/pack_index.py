@@ -81,7 +81,7 @@ def build_index(run: Path, listings: Iterable[Sequence[bytes]], spill: int = SPI
         made = []
         with Durable(run) as out:
             for bucket in BUCKETS:
-                data = _with_head(bucket, _single(lines.take(bucket)))
+                data = index_file(bucket, _single(lines.take(bucket)))
                 out.write(index_path(bucket), data)
                 made.append(IndexFile(index_path(bucket), hashlib.sha256(data).hexdigest(), len(data)))
     return made
@@ -138,7 +138,8 @@ def _go_together(before: bytes, line: bytes) -> bool:
     return shard == other and first != second and first != b'"format":""'
 
 
-def _with_head(bucket: str, lines: Sequence[bytes]) -> bytes:
+def index_file(bucket: str, lines: Sequence[bytes]) -> bytes:
+    """One file of the index, of its sorted lines."""
     body = b"".join(lines)
     digest = hashlib.sha256(body).hexdigest()
     told = {"schema": SCHEMA, "bucket": bucket, "lines": len(lines), "bytes": len(body), "sha256": digest}

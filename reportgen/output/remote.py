@@ -35,6 +35,30 @@ class Copied:
     bytes: int
 
 
+def check_target(url: str) -> None:
+    """Say before any work whether a kind of URL can be used here. Nothing is sent, and the place is not looked at.
+
+    Raises
+    ------
+    ConfigError
+        As `copy_run`.
+    """
+    try:
+        from fsspec.core import split_protocol
+        from fsspec.registry import get_filesystem_class
+    except ImportError as error:
+        raise _no_fsspec() from error
+    name = _SECRET.sub("", url)
+    try:
+        get_filesystem_class(split_protocol(url)[0] or "file")
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{name} cannot be reached: {error}") from error
+
+
+def _no_fsspec() -> ConfigError:
+    return ConfigError('a copy to a URL needs fsspec; pip install "reportgen[remote]"')
+
+
 def copy_run(
     run: Path, url: str, options: Mapping[str, Any] | None = None, overwrite: bool = False, read_back: bool = True
 ) -> Copied:
@@ -204,7 +228,7 @@ def _file_system(url: str, name: str, options: Mapping[str, Any]) -> tuple[Any, 
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:
-        raise ConfigError('a copy to a URL needs fsspec; pip install "reportgen[remote]"') from error
+        raise _no_fsspec() from error
     try:
         files, root = url_to_fs(url, **options)
     except ImportError as error:

@@ -17,8 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
-from reportgen.output.durable import fill, no_trouble
+from reportgen.output.durable import no_trouble
 from reportgen.output.entries import KEY, sealed_line
+from reportgen.output.places import fill
 from reportgen.post.journal_record import SCHEMA, TEST, Binding, JournalError, Record, State, follow
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

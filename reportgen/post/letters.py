@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import policy
 from email.parser import HeaderParser
+from email.utils import format_datetime
 from hashlib import sha256
 
 from reportgen.mail.address import Address, AddressError, read_address
@@ -20,6 +22,8 @@ _FIELD = re.compile(rb"[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*")
 _NOBODY = ("cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 #: Not in a test round: who tries out the button of a mail program must not unsubscribe a customer.
 _NOT_IN_A_TEST = (b"to", b"cc", b"bcc", b"list-unsubscribe", b"list-unsubscribe-post")
+#: More than any header of ours.
+_HEAD = 16_384
 _PARSER = HeaderParser(policy=policy.SMTPUTF8)
 
 
@@ -36,11 +40,14 @@ class Letter:
     message : bytes or callable
         The message, or what makes it; that is only called when the message is about to be sent, and again for each further attempt, so
         it must make the same bytes each time.
+    trouble : str
+        Why there is nothing to be sent to this person, such as a damaged file; empty otherwise.
     """
 
     key: str
     recipient: str = field(repr=False)
     message: bytes | Callable[[], bytes] = field(repr=False)
+    trouble: str = ""
 
     def made(self) -> bytes:
         """The bytes of the message."""
@@ -88,6 +95,29 @@ def wire_form(message: bytes) -> Wire:
     if max(map(len, plain.split(b"\r\n"))) > MAX_LINE:
         raise ValueError(f"the message has a line of more than {MAX_LINE} bytes, which no server must take")
     return Wire(_DOT.sub(b"..", plain), sha256(plain).hexdigest(), plain.isascii(), not head.isascii())
+
+
+def recipient_of(message: bytes) -> str:
+    """The address in the ``To`` of a message that this program wrote; whether it names one person is for `check_recipient`."""
+    head = _EOL.sub(b"\r\n", message[:_HEAD]).partition(b"\r\n\r\n")[0]
+    to = next((line for line in _FIELD.findall(head + b"\r\n") if line[:3].lower() == b"to:"), b"")
+    return to.rpartition(b"<")[2].partition(b">")[0].decode("utf-8", "replace").strip()
+
+
+def dated(message: bytes, when: datetime) -> bytes:
+    """The message with the time of its sending as its ``Date`` (RFC 5322, 3.6.1: when it is ready to go).
+
+    A run is dated by its data, so that it can be made again byte by byte; a mail dated so would lie far down in a mailbox.
+
+    Parameters
+    ----------
+    message : bytes
+    when : datetime
+        With a time zone.
+    """
+    head, blank, body = message.partition(b"\r\n\r\n")
+    date = b"Date: " + format_datetime(when).encode("ascii")
+    return re.sub(rb"(?mi)^date:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", date, head, count=1) + blank + body
 
 
 def check_recipient(message: bytes, box: Address) -> None:

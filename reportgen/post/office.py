@@ -141,6 +141,9 @@ class Office:
         return None
 
     def _addressed(self, letter: Letter) -> _Task | None:
+        if letter.trouble:
+            self._unable(letter.key, letter.trouble)
+            return None
         try:
             box = read_address(letter.recipient)
         except AddressError as error:

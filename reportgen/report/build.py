@@ -87,7 +87,14 @@ def build_report(
         Unknown locale.
     """
     frame = frame_of(words(locale), config or _BUILT_IN, trust)
-    return _Builder(why, frame, reader or _NOBODY, synthetic, figures).report(created)
+    return tell(why, frame, created, reader or _NOBODY, synthetic, figures)
+
+
+def tell(
+    why: Explanation, frame: Frame, created: str, reader: Reader, synthetic: bool, figures: Figures | None = None
+) -> Report:
+    """As `build_report`, in the words of a frame that is there already."""
+    return _Builder(why, frame, reader, synthetic, figures).report(created)
 
 
 def build_reports(

@@ -21,7 +21,7 @@ BY_OTHERS = ("together", "next", "via", AGAIN)
 _MAYBE_BY_OTHERS = (*BY_OTHERS, FOLDED)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # frozen, it would take three times as long to make
 class Figures:
     """All numbers of a page, rounded once, so that a figure is the same wherever it is printed, and what its words follow from.
 

@@ -13,10 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from reportgen.config import Config
+from reportgen.errors import RenderError
 from reportgen.explain.explanation import Explanation
 from reportgen.report.build import build_report
 from reportgen.report.display import BODY, INK, SMALL, SOFT, Display, lines_of, title_height, wrapped
-from reportgen.report.document import Item, Report
+from reportgen.report.document import FOREIGN_SCHEMA, Item, Report
 from reportgen.report.figures import plot_bars, plot_heatmap
 from reportgen.report.glyphs import fonts
 from reportgen.report.words import END_ISOLATE, ISOLATE, words
@@ -188,6 +189,10 @@ class HeatmapDisplay(Display):
 def _item(report: Report, k: int) -> Item:
     if not 0 <= k < len(report.items):
         raise IndexError(f"k = {k}: the list has {len(report.items)} recommended items, counted from 0")
+    if report.schema == FOREIGN_SCHEMA:
+        raise RenderError(
+            "these figures show what speaks for a product, and another model's weights do not say that; use its page"
+        )
     return report.items[k]
 
 

@@ -9,7 +9,11 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import orjson
+
 SCHEMA = "reportgen.report/1"
+#: Of a page about a model that is not ours.
+FOREIGN_SCHEMA = "reportgen.foreign-report/1"
 
 
 class Row(NamedTuple):
@@ -44,6 +48,53 @@ class Ledger:
     columns: tuple[str, ...]
     decimals: int
     rows: tuple[Row, ...]
+
+
+class WeighRow(NamedTuple):
+    """One line of a `Weighing`.
+
+    Attributes
+    ----------
+    kind : str
+        ``reason``, ``others``, ``folded`` (not shown), ``markers`` (positions that are no items), ``against``, ``base``, ``gap``
+        (what the parts leave open of the score) or ``total``.
+    label, detail : str
+    share : int or None
+        Whole percent of the weight; None where the line has none.
+    points : int or None
+        In units of the last decimal; None where nothing was measured.
+    cells : tuple of int
+        Whole percent, one per column; as the columns may overlap, they need not sum to `share`.
+    """
+
+    kind: str
+    label: str
+    detail: str
+    share: int | None
+    points: int | None
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """What another model says of one product. It closes to no score unless it has a line ``total``.
+
+    Attributes
+    ----------
+    caption : str
+    columns : tuple of str
+    share, points : str
+        Headings; `points` is "" where the table has no such column.
+    decimals : int
+    rows : tuple of WeighRow
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    share: str
+    points: str
+    decimals: int
+    rows: tuple[WeighRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +138,7 @@ class Item:
     sentence: str
     notes: tuple[str, ...]
     notices: tuple[str, ...]
-    ledger: Ledger
+    ledger: Ledger | Weighing
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,34 +228,48 @@ class Report:
         way has the text whose SHA-256 the page names.
         """
         page = {name: getattr(self, name) for name in _PAGE}
-        told = json.dumps(
-            page, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
-        )
+        try:  # an eighth of the time, and the same bytes where a page holds texts and whole numbers, as it does
+            told = orjson.dumps(page, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode("utf-8")
+        except orjson.JSONEncodeError:  # half a character, which has no UTF-8, or what is no JSON at all
+            told = json.dumps(page, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
         # Inside a text this mark would read `,\"rec...`, so its first place is where "page" belongs among the sorted keys.
         before, mark, after = self.record_json.partition(',"recommendations":')
         return f'{before},"page":{told}{mark}{after}'
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(name: str = "report") -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of `Report.to_json`: every field with its unit, and nothing that is not named there.
+
+    Parameters
+    ----------
+    name : str
+        ``report``, ``surrogate`` for a list that is not ours, or ``foreign`` for weights of a model that is not ours.
 
     Returns
     -------
     dict
-        A new one at each call. The file itself is ``reportgen/report/schema/report.json``.
+        A new one at each call. The files themselves are in ``reportgen/report/schema``.
     """
-    text = (files("reportgen.report") / "schema" / "report.json").read_text("utf-8")
+    text = (files("reportgen.report") / "schema" / f"{name}.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 
 
 #: Fields of a report that its JSON holds under ``page``.
-_PAGE = tuple(field.name for field in dataclasses.fields(Report) if field.name not in ("record_json", "theme"))
+_PAGE = tuple(sorted({field.name for field in dataclasses.fields(Report)} - {"record_json", "theme"}))
+#: Fields of the parts of a page in the order in which JSON has them.
+_SORTED = {
+    kind: tuple(sorted(field.name for field in dataclasses.fields(kind)))
+    for kind in (Ledger, Weighing, Heatmap, Link, Section, Item)
+}
 
 
 def _plain(part: Any) -> dict[str, Any]:
-    """A part of a page as JSON takes it."""
-    told = {name: getattr(part, name) for name in part.__slots__}
-    if isinstance(part, Ledger):  # JSON would write a tuple as a list
-        told["rows"] = [row._asdict() for row in part.rows]
+    """A part of a page as JSON takes it, keys in their order. Every page has some fifty rows, so theirs are written out."""
+    told = {name: getattr(part, name) for name in _SORTED[type(part)]}
+    if isinstance(part, Ledger | Weighing):  # JSON would write a tuple as a list
+        told["rows"] = [
+            {"cells": cells, "detail": detail, "kind": kind, "label": label, "points": points, "share": share}
+            for kind, label, detail, share, points, cells in part.rows
+        ]
     return told

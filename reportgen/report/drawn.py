@@ -43,7 +43,10 @@ def _columns(table: PaperTable, width: float) -> _Columns:
     count = len(table.columns)
     label = (_LABELS_ALONE if table.share is None and count else _LABELS) * width
     if not count:
-        return _Columns(width - points, None, (0.0, 0.0), (width - points, points))
+        room = width - share - points
+        return _Columns(
+            room, (room, share) if share else None, (0.0, 0.0), (width - points, points) if points else None
+        )
     each = (width - label - share - points) / count
     if table.share is not None:
         least = (width * (1 - _LEAST_LABELS) - share - points) / count
@@ -219,8 +222,8 @@ class DrawnTable:
             yield self._share(row, top, height)
         if row.cells:
             yield from self._heat(row, top, height)
-        elif self.table.columns:
-            yield Group("td", colspan=len(self.table.columns) + bool(columns.share))
+        elif blank := len(self.table.columns) + bool(columns.share and not row.share):
+            yield Group("td", colspan=blank)
         if columns.points:
             yield self._number(part(row, "points"), row.points or "", *columns.points, (top, height), 1.0)
 

@@ -25,7 +25,7 @@ from markupsafe import Markup
 from reportgen.errors import ConfigError, RenderError
 from reportgen.formats import FIGURES
 from reportgen.report.contained import reaches
-from reportgen.report.document import Report
+from reportgen.report.document import Report, Weighing
 from reportgen.report.figures import heat_css
 from reportgen.report.paged import PagedDrawing
 from reportgen.report.tables import Drawing, said
@@ -83,10 +83,15 @@ def _draw(report: Report, drawing: Drawing, templates: str | Path | None) -> str
         "chapter": drawing.chapter,
         "say": drawing.words.say,
         "gap": gap(report.locale),
-        "column_names": column_names(columns, drawing.words.say("ledger.points")),
+        "column_names": column_names(columns, _points_name(report) or drawing.words.say("ledger.points")),
         "theme": Markup(theme_css(report.theme)),
     }
     return render_page("report.html", values, templates)
+
+
+def _points_name(report: Report) -> str:
+    """What the points of another model's weights are called; "" for a page of ours."""
+    return next((item.ledger.points for item in report.items if isinstance(item.ledger, Weighing)), "")
 
 
 def gap(locale: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from reportgen.explain.explanation import Explanation
+from reportgen.explain.foreign import ForeignExplanation
 from reportgen.report.build import build_report
 from reportgen.report.document import Report
+from reportgen.report.foreign import build_foreign_report
 from reportgen.report.html import render_html
 
 #: Tall enough for the first product and its reasons; the rest scrolls.
@@ -31,3 +33,8 @@ def show_report(report: Report) -> str:
 def show_explanation(why: Explanation) -> str:
     """The report of an explanation, in English and without a name; `build_report` makes others."""
     return show_report(build_report(why))
+
+
+def show_foreign(why: ForeignExplanation) -> str:
+    """The report of a model that is not ours, in English and without a name."""
+    return show_report(build_foreign_report(why))

@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from markupsafe import Markup, escape
 
-from reportgen.report.document import Heatmap, Ledger
+from reportgen.report.document import Heatmap, Ledger, Weighing
 from reportgen.report.figures import step_of
 from reportgen.report.tables import Drawing
 from reportgen.report.words import Words
@@ -117,8 +117,10 @@ class PagedDrawing(Drawing):
         super().__init__(words, figures)
         self.tables: dict[str, PaperTable] = {}
 
-    def ledger(self, ledger: Ledger) -> Markup:
+    def ledger(self, ledger: Ledger | Weighing) -> Markup:
         """The sum of one product, named as pictures."""
+        if isinstance(ledger, Weighing):
+            return self.weighing(ledger)
         say = self.words.say
         return self._named(
             ledger.caption,
@@ -130,6 +132,30 @@ class PagedDrawing(Drawing):
             ),
             self._lines(ledger),
         )
+
+    def weighing(self, weighing: Weighing) -> Markup:
+        """What another model says of one product, named as pictures."""
+        largest = max([1, *(value for row in weighing.rows for value in row.cells)])
+        longest = max([1, *(row.share or 0 for row in weighing.rows)])
+        unit, number = 10**weighing.decimals, self.words.number
+        rows = [
+            PaperRow(
+                row.kind,
+                row.label,
+                row.detail,
+                "" if row.share is None else self.words.percent(row.share),
+                (row.share or 0) / longest,
+                tuple((value, step_of(value, largest)) for value in row.cells),
+                None
+                if not weighing.points
+                else "–"
+                if row.points is None
+                else number(row.points / unit, weighing.decimals),
+            )
+            for row in weighing.rows
+        ]
+        head = (self.words.say("ledger.history"), weighing.share, weighing.columns, weighing.points or None)
+        return self._named(weighing.caption, head, rows)
 
     def _lines(self, ledger: Ledger) -> list[PaperRow]:
         lines = [row for row in ledger.rows if row.cells and row.kind != "total"]

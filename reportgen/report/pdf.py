@@ -49,6 +49,7 @@ _WHOLE = re.compile(r"@(?:counter-style|color-profile|layer)")
 # Links to the places of a page: for a screen.
 _ON_SCREEN_ONLY = re.compile(r'<nav class="jump".*?</nav>\s*', re.DOTALL)
 _ISOLATE = re.compile(r"</?bdi>")
+_CREATED = re.compile(r'<meta name="dcterms\.created" content="([^"]*)">')
 _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
 # The running title and the number are drawn: as boxes they cost a tenth of a report.
 _NO_MARGIN_BOXES = "@page { @top-left { content: none } @bottom-right { content: none } }"
@@ -56,7 +57,10 @@ _ROOT = re.compile(r'<html lang="([^"]*)" dir="(ltr|rtl)">')
 _TEXT = re.compile(r">([^<]+)<")
 
 
-def render_pdf(report: Report | str, figures: str = "cells", templates: str | Path | None = None) -> bytes:
+def render_pdf(
+    report: Report | str, figures: str = "cells", templates: str | Path | None = None,
+    attached: tuple[str, str, str] | None = None,
+) -> bytes:  # fmt: skip
     """A report as a PDF document that is PDF/A-3a and PDF/UA-1.
 
     Letters that no font of this machine has are printed as U+FFFD, and a warning of the logger ``reportgen.report.coverage``
@@ -70,6 +74,8 @@ def render_pdf(report: Report | str, figures: str = "cells", templates: str | Pa
         `Report.created`, or the ``dcterms.created`` of the page, so the clock does not get in.
     figures, templates
         As for `render_html`; for a report only.
+    attached : (str, str, str), optional
+        Name, schema and text of JSON that goes into the file of a page.
 
     Returns
     -------
@@ -83,7 +89,10 @@ def render_pdf(report: Report | str, figures: str = "cells", templates: str | Pa
     """
     with _ONE_AT_A_TIME, _without_pauses():
         if isinstance(report, str):
-            return _made(_laid_out(_printable(report, {})[0], [_sheet(paged_style())], {}))
+            page = _ON_SCREEN_ONLY.sub("", _printable(report, {})[0])
+            document = _laid_out(page, [_sheet(paged_style())], {})
+            data = [] if attached is None else [_attachment(*attached, document.metadata.title, _created(page))]
+            return _made(document, (), data)
         return _write_report(report, figures, templates)
 
 
@@ -215,15 +224,27 @@ def _check_glyphs(fonts: Iterable[Any]) -> None:
 
 
 def _record(report: Report) -> Attachment:
-    created = datetime.fromisoformat(report.created)
+    return _attachment("report.json", report.schema, report.to_json(), report.title, report.created)
+
+
+def _attachment(name: str, schema: str, text: str, title: str, created: str) -> Attachment:
+    when = datetime.fromisoformat(created)
     return Attachment(
-        string=report.to_json(),
-        name="report.json",
-        description=f"{report.title} (JSON, {report.schema})",
-        created=created,
-        modified=created,
+        string=text,
+        name=name,
+        description=f"{title} (JSON, {schema})",
+        created=when,
+        modified=when,
         relationship="Data",
     )
+
+
+def _created(page: str) -> str:
+    """The time that a page says of itself."""
+    found = _CREATED.search(page)
+    if found is None:
+        raise RenderError('the page has no <meta name="dcterms.created">, so nothing can be attached to it')
+    return html.unescape(found[1])
 
 
 def _laid_out(page: str, sheets: list[CSS], pictures: Mapping[str, DrawnTable]) -> Any:

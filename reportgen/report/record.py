@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -31,7 +32,7 @@ def iso(microseconds: int) -> str:
     return _iso(int(microseconds) // 1_000_000)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _iso(seconds: int) -> str:
     return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat() + "Z"
 
@@ -197,7 +198,7 @@ class Records:
         end = int(self.stack.start[p + 1]) if p + 1 < len(self.count) else self.stack.lines[-1]
         others, folded = self.order[p, MAX_REASONS:count], np.flatnonzero(self.folded[start:end])
         return [
-            _safe(_sum(self.stack, start + group, label))
+            _sum(self.stack, self.sorted, start + group, label)
             for label, group in (("others", others), ("folded", folded))
             if group.size
         ]
@@ -217,7 +218,7 @@ def _about(past: Past) -> list[tuple[str, str]]:
 
 def _changed(why: Explanation, k: int) -> str:
     found = why.counterfactuals[k] if why.counterfactuals else None
-    return "null" if found is None else _safe(_counterfactual(why.past, found))
+    return "null" if found is None else _counterfactual(why.past, found)
 
 
 def _taken(takers: int, floor: int) -> str:
@@ -225,29 +226,33 @@ def _taken(takers: int, floor: int) -> str:
     return "null" if 0 < takers < floor else str(takers)
 
 
-def _counterfactual(past: Past, found: Counterfactual) -> dict[str, Any]:
+def _counterfactual(past: Past, found: Counterfactual) -> str:
     """The removed items, strongest first. No items, and ``none_up_to``: no set of so many was found, or there is none."""
     events = [
-        {"history_item_id": str(past.item_id[j]), "title": str(past.title[j]), "date": iso(past.date[j])}
+        f'{{"date":"{iso(past.date[j])}","history_item_id":{_quoted(past.item_id[j])},"title":{_quoted(past.title[j])}}}'
         for j in found.items
     ]
-    told = {
-        "events": events,
-        "minimal": found.minimal,
-        "rank_before": found.rank_before,
-        "rank_after": found.rank_after,
-    }
-    return told if events else told | {"none_up_to": found.none_up_to}
+    none = "" if events else f'"none_up_to":{found.none_up_to},'
+    return (
+        f'{{"events":[{",".join(events)}],"minimal":{_quoted(found.minimal)},{none}"rank_after":{found.rank_after},'
+        f'"rank_before":{found.rank_before}}}'
+    )
 
 
-def _sum(stack: Stack, lines: np.ndarray, label: str) -> dict[str, Any]:
-    by_head = stack.contributions[lines].sum(axis=0)
-    return {
-        "history_item_id": None,
-        "title": None,
-        "date": None,
-        label: int(lines.size),
-        "contribution": float(stack.net[lines].sum()),
-        "attention_weight": float(stack.attention[lines].sum()),
-        "by_head": {name: float(v) for name, v in zip(stack.heads, by_head, strict=True) if v != 0.0},
-    }
+def _sum(stack: Stack, heads: list[int], lines: np.ndarray, label: str) -> str:
+    """Lines without a name, summed; `heads` in the order of their names."""
+    by_head = stack.contributions[lines].sum(axis=0).tolist()
+    told = ",".join([f"{_quoted(stack.heads[h])}:{_number(by_head[h])}" for h in heads if by_head[h] != 0.0])
+    weight, net = float(stack.attention[lines].sum()), float(stack.net[lines].sum())
+    folded, others = (f'"{name}":{lines.size},' if name == label else "" for name in ("folded", "others"))
+    return (
+        f'{{"attention_weight":{_number(weight)},"by_head":{{{told}}},"contribution":{_number(net)},"date":null,{folded}'
+        f'"history_item_id":null,{others}"title":null}}'
+    )
+
+
+def _number(value: float) -> str:
+    """A number as `canonical` writes it."""
+    if not math.isfinite(value):
+        raise ValueError(f"a record cannot hold {value}")
+    return repr(value)

@@ -259,7 +259,7 @@ def _because(words: Words, head: str, n: int, label: str | None) -> str:
     return words.say(key, feature="" if known else name(head_label(words, head, own)))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def points_text(words: Words, points: int, decimals: int) -> str:
     """Points, given in units of their last decimal, as they are printed."""
     return words.number(points / 10**decimals, decimals)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from markupsafe import Markup, escape
 
-from reportgen.report.document import Heatmap, Item, Ledger, Section
+from reportgen.report.document import Heatmap, Item, Ledger, Section, Weighing
 from reportgen.report.figures import STEPS, draw_ledger, step_of
 from reportgen.report.words import END_ISOLATE, ISOLATE, Words
 
@@ -21,7 +22,7 @@ class Picture:
     alt: str
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=1024)
 def said(text: str) -> Markup:
     """A sentence with the names in it set apart as ``<bdi>``."""
     return Markup(_said(text))
@@ -37,7 +38,7 @@ def safe(text: str) -> str:
     return str(escape(text))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _points(words: Words, points: int, decimals: int) -> str:
     return f'<td class="p">{words.number(points / 10**decimals, decimals)}</td></tr>'
 
@@ -59,6 +60,18 @@ def _head(words: Words, caption: str, columns: tuple[str, ...]) -> str:
         f'<table class="t"><caption>{safe(caption)}</caption><colgroup><col class="cl">{wide}<col class="cp"></colgroup>'
         f'<thead><tr><th scope="col">{safe(say("ledger.history"))}</th>{share}{names}'
         f'<th scope="col" class="p">{safe(say("ledger.points"))}</th></tr></thead><tbody>'
+    )
+
+
+@lru_cache(maxsize=256)
+def _weighing_head(words: Words, caption: str, columns: tuple[str, ...], share: str, points: str) -> str:
+    """The table of a `Weighing` up to its first line."""
+    names = "".join([f'<th scope="col">{safe(column)}</th>' for column in columns])
+    col, head = ('<col class="cp">', f'<th scope="col" class="p">{safe(points)}</th>') if points else ("", "")
+    return (
+        f'<table class="t"><caption>{safe(caption)}</caption><colgroup><col class="cl"><col class="cs">'
+        f'{"<col>" * len(columns)}{col}</colgroup><thead><tr><th scope="col">{safe(words.say("ledger.history"))}</th>'
+        f'<th scope="col" class="s">{safe(share)}</th>{names}{head}</tr></thead><tbody>'
     )
 
 
@@ -91,9 +104,9 @@ def _coloured(values: tuple[int, ...], largest: int) -> str:
 _KINDS = {"total": ' class="sum"', "reason": ""}
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=1024)
 def _begun(kind: str, label: str, detail: str) -> str:
-    """A line of a ledger up to its numbers; that of a history item comes for one product after another."""
+    """A line of a ledger up to its numbers; that of a history item comes for one product after another of the same user."""
     told = f'<span class="d">{safe(detail)}</span>' if detail else ""
     named = _KINDS.get(kind, ' class="quiet"')
     return f'<tr{named}><th scope="row"><bdi>{safe(label)}</bdi>{told}</th>'
@@ -106,8 +119,10 @@ class Drawing:
         self.words, self.figures = words, figures
         self.share = _shares(words)
 
-    def ledger(self, ledger: Ledger) -> Markup:
+    def ledger(self, ledger: Ledger | Weighing) -> Markup:
         """The sum of one product as a table: bars, coloured cells, points, total."""
+        if isinstance(ledger, Weighing):
+            return self.weighing(ledger)
         lines = [row for row in ledger.rows if row.cells and row.kind != "total"]
         inks = _inked(max([1, *[max(row.cells) for row in lines]])).__getitem__
         bars = _bars(self.words, max([1, *[row.share or 0 for row in lines]]))
@@ -124,6 +139,28 @@ class Drawing:
                 rows += map(inks, cells)
             rows.append(_points(words, points, decimals))
         return Markup(f"{_head(words, ledger.caption, ledger.columns)}{''.join(rows)}</tbody></table>")
+
+    def weighing(self, weighing: Weighing) -> Markup:
+        """What another model says of one product as a table: bars, coloured cells and, where there are any, points."""
+        inks = _inked(max([1, *[max(row.cells, default=0) for row in weighing.rows]])).__getitem__
+        bars = _bars(self.words, max([1, *[row.share or 0 for row in weighing.rows]]))
+        rows = []
+        for kind, label, detail, share, points, cells in weighing.rows:
+            blank = "<td></td>" * (len(weighing.columns) - len(cells))
+            rows += [
+                _begun(kind, label, detail),
+                "<td></td>" if share is None else bars[share],
+                *map(inks, cells),
+                blank,
+            ]
+            if weighing.points:
+                rows.append(
+                    '<td class="p"></td></tr>' if points is None else _points(self.words, points, weighing.decimals)
+                )
+            else:
+                rows.append("</tr>")
+        head = _weighing_head(self.words, weighing.caption, weighing.columns, weighing.share, weighing.points)
+        return Markup(f"{head}{''.join(rows)}</tbody></table>")
 
     def heatmap(self, heatmap: Heatmap) -> Markup:
         """A table of coloured cells under a caption that says the finding."""
@@ -145,7 +182,7 @@ class Drawing:
         if self.figures == "cells" or not lines:
             return []
         kind = {"png": "image/png", "svg": "image/svg+xml"}[self.figures]
-        data = base64.b64encode(draw_ledger(item.ledger, self.figures)).decode("ascii")
+        data = base64.b64encode(draw_ledger(cast(Ledger, item.ledger), self.figures)).decode("ascii")
         top = self.words.list([f"{row.label} {self.words.percent(row.share or 0)}" for row in lines[:3]])
         return [Picture(f"data:{kind};base64,{data}", f"{item.ledger.caption}: {top}")]
 

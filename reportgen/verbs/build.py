@@ -7,77 +7,116 @@ from pathlib import Path
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import load_model
+from reportgen.audit.lawpacks import pack_hashes
+from reportgen.batch.kept import open_kept
 from reportgen.batch.metrics import check_metrics_file
 from reportgen.batch.plan import FILE
 from reportgen.batch.run import build_run, plan_run
-from reportgen.batch.settings import RunSettings
+from reportgen.batch.settings import RunSettings, Tools
 from reportgen.batch.signals import stopping
-from reportgen.batch.watch import Watch
 from reportgen.config import Config
 from reportgen.data.database import fetched
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError
+from reportgen.mail.outgoing import check_mails
 from reportgen.output import folder
 from reportgen.output.facts import InputFile, hash_inputs
-from reportgen.report.record import iso
+from reportgen.verbs.again import check_copy, copy, tell_whole
+from reportgen.verbs.crm import unfold
 from reportgen.verbs.door import DONE, SOME_ASIDE, Door
+from reportgen.verbs.foreign import foreign_tables, make_foreign, read_given, tell_agreement, weights_run, with_lists
 from reportgen.verbs.inputs import read_config, read_data
 from reportgen.verbs.model import fit_scorer
+from reportgen.verbs.sign import sealing_of
 
 
 def run(given: argparse.Namespace, door: Door) -> int:
     """Read, fit, and make the reports; or only plan them."""
+    check_copy(given)
+    code = _build(given, door)
+    copy(given, door)
+    return code
+
+
+def _build(given: argparse.Namespace, door: Door) -> int:
     folder.check_folder(given.out, given.overwrite or given.resume)
     config, key = read_config(given), door.key(given)
+    check_mails(config, given.format)
+    pack_hashes(config)  # a law pack that cannot be used is told now, not when the run is sealed
     if given.templates is not None and not given.templates.is_dir():
         raise ConfigError(f"{given.templates} is not a folder; name one with --templates")
     if given.metrics_file is not None:
         check_metrics_file(given.metrics_file)
-    tables = {"events": given.events, "items": given.items, "users": given.users}
+    foreign = foreign_tables(given)
+    if foreign and given.since is not None:
+        raise ConfigError(
+            f"--since does not go with --{next(iter(foreign))}: such a run is made anew; leave one of them out"
+        )
+    tables = {"events": given.events, "items": given.items, "users": given.users} | foreign
     with fetched(config.input, tables) as files:  # what a database says is asked once, then hashed and read
         vars(given).update(files)
         inputs = tuple(
             file for table, where in files.items() for file in hash_inputs(table, where, config.input.delimiter)
         )
+
+        def at(as_of: int) -> RunSettings:
+            return _settings(given, config, key, as_of if given.as_of is None else given.as_of, door, inputs)
+
+        kept = None
+        if given.resume and not foreign:
+            if (code := tell_whole(given, at, door)) is not None:
+                return code
+            kept = open_kept(given.out, at, given.model is not None)
+        if kept is not None:
+            settings, data, scorer = kept
+            return _make(given, settings, data, scorer or load_model(given.model), door)
         data, as_of = read_data(given, config, door)
-    with door.console.stage("fit"):
+        settings = at(as_of)
+        if "weights" in files:
+            return make_foreign(weights_run(given, files, settings, data, door), door)
+        lists = read_given(files, data, config)
+    with door.stage("fit"):
         scorer = load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
-    settings = _settings(given, config, key, as_of, door.generated(as_of), data, inputs)
+    if lists is not None:
+        settings, data, tools = with_lists(settings, data, lists, scorer)
+        done = make_run(settings, data, scorer, door, given.metrics_file, tools)
+        tell_agreement(given.out, door)
+        return done
+    return _make(given, settings, data, scorer, door)
+
+
+def _make(given: argparse.Namespace, settings: RunSettings, data: Dataset, scorer: AttentionScorer, door: Door) -> int:
     if given.plan_only:
         return _plan(settings, data, scorer, door)
     return make_run(settings, data, scorer, door, given.metrics_file)
 
 
 def _settings(
-    given: argparse.Namespace, config: Config, key: bytes, as_of: int, generated: tuple[str, str], data: Dataset,
-    inputs: tuple[InputFile, ...],
-) -> RunSettings:  # fmt: skip
-    """What ``build`` was told, with what was read."""
+    given: argparse.Namespace, config: Config, key: bytes, as_of: int, door: Door, inputs: tuple[InputFile, ...]
+) -> RunSettings:
+    """What ``build`` was told."""
     return RunSettings(
-        given.out, key, as_of, *generated, config, given.format, given.locale or config.report.locale,
+        given.out, key, as_of, *door.generated(as_of), config, given.format, given.locale or config.report.locale,
         given.n or config.report.n, tuple(given.user) if given.user else None, given.limit, given.pdf_limit,
-        given.figures, given.templates, given.overwrite, data.synthetic, inputs, shard=given.shard_size,
+        given.figures, given.templates, given.overwrite, config.report.synthetic, inputs, shard=given.shard_size,
         packs=given.packs, user_seconds=given.user_seconds or None, workers=given.workers, scheduler=given.scheduler,
-        resume=given.resume,
+        resume=given.resume, sealing=sealing_of(given, door), since=given.since,
+        keep="fitted" if given.model is None else "given",
     )  # fmt: skip
 
 
 def make_run(
-    settings: RunSettings, data: Dataset, scorer: AttentionScorer, door: Door, metrics: Path | None = None
-) -> int:
+    settings: RunSettings, data: Dataset, scorer: AttentionScorer, door: Door, metrics: Path | None = None,
+    tools: Tools | None = None,
+) -> int:  # fmt: skip
     """Make the reports, say how far it is meanwhile, and what came of it; return the exit code."""
-    console = door.console
-
-    def when(seconds: float) -> str:
-        return iso(int(seconds * 1_000_000))
-
-    log = console.log if console.as_json else None
-    watch = Watch(settings.out, door.steady, door.wall, when, console.show, log, metrics)
+    console, watch = door.console, door.watch(settings.out, metrics)
     with stopping() as stop, watch.ending(lambda: stop.name):
-        summary = build_run(settings, data, scorer, watch.say, clock=door.exact, hear=watch.hear, stop=stop)
+        summary = build_run(settings, data, scorer, watch.say, tools, door.exact, hear=watch.hear, stop=stop)
         watch.done(summary)
+    unfold(settings.out, settings.formats, door)
     console.tell(summary, data, door.peak())
-    return SOME_ASIDE if summary.failures else DONE
+    return SOME_ASIDE if summary.failures or summary.unmailed else DONE
 
 
 def _plan(settings: RunSettings, data: Dataset, scorer: AttentionScorer, door: Door) -> int:

@@ -6,6 +6,7 @@ Light, like `reportgen.verbs.options`: ``reportgen --help`` loads it.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from reportgen.batch.settings import RunSummary
     from reportgen.batch.status import Progress
-    from reportgen.data.dataset import Dataset
+    from reportgen.verbs.tell import Read
 
 Clock = Callable[[], float]
+#: Values are shown in quotes, and may be ids of users. From the first quote to the last, for a value may hold quotes too.
+_QUOTED = re.compile(r'".*"', re.DOTALL)
 
 
 class Terminal:
@@ -50,7 +53,7 @@ class Terminal:
             self._told.write("\n")
             self.half_line = False
         told = (
-            json.dumps({"event": event, "message": text} | facts, ensure_ascii=False)
+            json.dumps({"event": event, "message": _QUOTED.sub('"..."', text)} | facts, ensure_ascii=False)
             if self.as_json
             else f"reportgen: {text}"
         )
@@ -103,7 +106,7 @@ class Terminal:
         self._out.write(f"{line}\n")
         self._out.flush()
 
-    def tell(self, summary: RunSummary, data: Dataset, peak: int) -> None:
+    def tell(self, summary: RunSummary, data: Read, peak: int) -> None:
         """Write the path of the page, and what was made and set aside."""
         from reportgen.batch.watch import closing
         from reportgen.verbs.tell import tell

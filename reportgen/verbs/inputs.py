@@ -24,7 +24,7 @@ def read_data(given: argparse.Namespace, config: Config, door: Door) -> tuple[Da
     ------
     InputError
     """
-    with door.console.stage("read"):
+    with door.stage("read"):
         data = Dataset.from_files(given.events, given.items, given.users, config, not_after=door.now() + _DAY)
     if given.as_of is None and not data.timestamps.size:
         raise InputError("events: no usable event to take the reference time from; correct the rows or give --as-of")

@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reportgen.formats import FIGURES, FORMATS
-from reportgen.languages import LOCALES
+from reportgen.languages import LOCALES, choose_locale, unavailable
+from reportgen.verbs.options_audit import add_audit_verbs, add_sealing
+from reportgen.verbs.options_foreign import add_foreign
+from reportgen.verbs.options_mail import add_mail_verbs
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,6 +44,8 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--model", type=Path, required=True, metavar="DIR", help="where to save it")
     fit.add_argument("--overwrite", action="store_true", help="replace a model")
     _add_evaluate(verb("evaluate", "measure how well it recommends on your data, beside known recommenders"))
+    add_audit_verbs(verb, _add_inputs)
+    add_mail_verbs(verb)
     verb("doctor", "look at packages, libraries and fonts")
     return parser
 
@@ -60,8 +65,8 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     add = build.add_argument
     add("--model", type=Path, metavar="DIR", help="a model made by fit; one is fitted when left out")
     add("--out", type=Path, required=True, metavar="DIR")
-    add("--format", type=_formats, default=("html", "json"), metavar="F,F", help="of html,pdf,json (html,json)")
-    add("--locale", choices=LOCALES, help="for users without one of their own")
+    add("--format", type=_formats, default=("html", "json"), metavar="F,F", help=f"of {','.join(FORMATS)} (html,json)")
+    add("--locale", type=_locale, metavar="TAG", help=f"for users without one of their own: {', '.join(LOCALES)}")
     add("--n", type=_whole(1), metavar="N", help="products per report")
     add("--user", action="append", metavar="ID", help="only this user; may be repeated")
     add("--limit", type=_whole(1), metavar="N", help="only the first N users")
@@ -76,6 +81,8 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     )
     add("--overwrite", action="store_true", help="replace a former run")
     add("--resume", action="store_true", help="go on with the same run, or mend it: make what is missing or damaged")
+    add("--since", type=Path, metavar="RUN", help="take reports that would be the same over from this finished run")
+    add("--copy-to", metavar="URL", help="copy the complete run there: s3://bucket/folder, or what else fsspec knows")
     add("--workers", type=_whole(1), default=1, metavar="N", help="processes on this machine (1: this one alone)")
     add("--scheduler", default="", metavar="ADDRESS", help="use the workers of this Dask scheduler: tcp://...")
     add("--shard-size", type=_whole(1), metavar="N", help="users per shard (1,000; 100 with a PDF for everybody)")
@@ -89,6 +96,8 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the longest step of one user; 0: no limit (120)",
     )
+    add_sealing(build)
+    add_foreign(build)
     add("--plan-only", action="store_true", help="stop before the shards: others make them with reportgen shard")
     add("--metrics-file", type=Path, metavar="F.prom", help="counts and times for Prometheus' textfile collector")
 
@@ -133,6 +142,13 @@ def _whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _locale(text: str) -> str:
+    found = choose_locale(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} {unavailable(text)}")
+    return found
 
 
 def _formats(text: str) -> tuple[str, ...]:

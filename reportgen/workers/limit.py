@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from reportgen.workers.pulse import tell
+
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Interrupt what is done in this block after some seconds.
 
     It reaches Python code in the main thread of a process; elsewhere, and with None, there is no limit. What hangs outside of
-    Python is for whoever watches the process.
+    Python is for whoever watches the process, who is told of the limit (`reportgen.workers.pulse`).
 
     Raises
     ------
@@ -23,8 +25,12 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     if not seconds or threading.current_thread() is not threading.main_thread():
         yield
         return
-    with alarm(seconds, TimeoutError(f"took longer than {seconds:g} s")):
-        yield
+    tell(seconds)
+    try:
+        with alarm(seconds, TimeoutError(f"took longer than {seconds:g} s")):
+            yield
+    finally:
+        tell(0.0)
 
 
 @contextmanager

@@ -23,36 +23,61 @@ from reportgen.errors import ReportgenError
 from reportgen.workers.limit import alarm
 from reportgen.workers.pool import TICK, Answer, Task, died, late, told
 from reportgen.workers.pool_worker import Limits, Message, Order
+from reportgen.workers.pulse import Beat, Pulse, lent
 
 #: One thread each: the workers share the cores, and the sum of a product must not depend on how many there are.
 _ENVIRONMENT = ("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1")
+#: A step may take twice its limit and so many seconds, before the process that does not end it is killed: within Python it ends by itself.
+_SLACK = 5.0
+#: The longest between two looks at what a worker does, in seconds.
+_NAP = 1.0
 #: So many workers in a row that end before they are ready mean that none ever will be.
 _FALSE_STARTS = 3
 
 
 class _Deadline:
-    """Kills a process when its time is up, unless it is called off before. A limit of None never comes."""
+    """Kills a process when its time is up, unless it is called off before: that of the number, or that of a step of it.
 
-    def __init__(self, seconds: float | None, process: subprocess.Popen[bytes]):
-        self._process, self._lock = process, threading.Lock()
-        self._off = self._struck = False
-        self._timer = threading.Timer(seconds or 0, self._strike)
-        self._timer.daemon = True
+    A limit of None never comes. Silence is counted in waits and not by a clock, so that a machine that stood still harms nobody.
+    """
+
+    def __init__(self, seconds: float | None, process: subprocess.Popen[bytes], pulse: Pulse):
+        self._seconds, self._process, self._pulse = seconds, process, pulse
+        self._lock, self._off = threading.Lock(), threading.Event()
+        self.reason = ""
         if seconds is not None:
-            self._timer.start()
+            threading.Thread(target=self._watch, args=(seconds,), daemon=True).start()
 
-    def _strike(self) -> None:
+    def _watch(self, left: float) -> None:
+        beat, silent = self._pulse.hear(), 0.0
+        while not (reason := self._over(left, beat, silent)):
+            step = 2 * beat.seconds + _SLACK - silent if beat.seconds else left
+            nap = min(left, step, _NAP)
+            if self._off.wait(nap):
+                return
+            before, beat = beat, self._pulse.hear()
+            left, silent = left - nap, silent + nap if beat == before else 0.0
+        self._strike(reason)
+
+    def _over(self, left: float, beat: Beat, silent: float) -> str:
+        """Why the time is up; nothing while it is not."""
+        if left <= 0:
+            return late(self._seconds or 0.0)
+        if beat.seconds and silent >= 2 * beat.seconds + _SLACK:
+            return f"{late(beat.seconds)} in one step, and could not be interrupted"
+        return ""
+
+    def _strike(self, reason: str) -> None:
         with self._lock:
-            if not self._off:
-                self._struck = True
+            if not self._off.is_set():
+                self.reason = reason
                 self._process.kill()
 
-    def call_off(self) -> bool:
-        """Call it off; True if it was too late for that, and the process is killed."""
-        self._timer.cancel()
+    def call_off(self) -> str:
+        """Call it off; why it was too late for that, and the process is killed, or nothing."""
         with self._lock:
-            self._off = True
-        return self._struck
+            self._off.set()
+        return self.reason
 
 
 class _Worker:
@@ -61,16 +86,17 @@ class _Worker:
     def __init__(self, order: Order):
         self.pipe, theirs = Pipe()
         self.ready, self.number = False, None
-        code = (
-            f"import sys; sys.path[:] = {sys.path!r}; "
-            f"from reportgen.workers.pool_worker import serve; serve({theirs.fileno()}, {os.getpid()})"
-        )
         # Not multiprocessing: it runs the caller's main script again, and a Dask worker may not use it.
         # A group of its own: Ctrl-C in a terminal is for the parent, also while the worker has not begun to ignore it.
-        self.process = subprocess.Popen(
-            ["env", *_ENVIRONMENT, sys.executable, "-c", code],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()], process_group=0,
-        )  # fmt: skip
+        with lent() as (self.pulse, page):
+            code = (
+                f"import sys; sys.path[:] = {sys.path!r}; "
+                f"from reportgen.workers.pool_worker import serve; serve({theirs.fileno()}, {page}, {os.getpid()})"
+            )
+            self.process = subprocess.Popen(
+                ["env", *_ENVIRONMENT, sys.executable, "-c", code],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno(), page], process_group=0,
+            )  # fmt: skip
         theirs.close()
         with suppress(OSError):  # it is dead already: its pipe will tell
             self.pipe.send(order)
@@ -80,7 +106,7 @@ class _Worker:
 
     def begin(self, number: int, seconds: float | None) -> None:
         self.pipe.send(number)
-        self.number, self.deadline = number, _Deadline(seconds, self.process)
+        self.number, self.deadline = number, _Deadline(seconds, self.process, self.pulse)
 
     def end(self, patience: float = 0.0) -> int:
         """Close the pipe, and kill the process if it does not end by itself; return how it ended."""
@@ -194,8 +220,8 @@ class LocalPool:
                 raise ReportgenError(f"{_FALSE_STARTS} workers in a row ended before they could begin: {died(code)}")
         if worker.number is None:
             return None
-        if worker.deadline.call_off():
-            return Answer(worker.number, "late", reason=late(self._seconds or 0.0))
+        if reason := worker.deadline.call_off():
+            return Answer(worker.number, "late", reason=reason)
         if code == -signal.SIGXCPU:
             return Answer(
                 worker.number, "late", reason=f"used more than {self._limits.cpu_seconds} s of processor time"

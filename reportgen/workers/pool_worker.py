@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from reportgen.workers import pulse
 from reportgen.workers.pool import Answer, Task, told
 
 
@@ -53,9 +54,11 @@ class Message:
     refusal: str = ""
 
 
-def serve(handle: int, parent: int) -> None:
-    """Work on numbers from a pipe until it ends: the whole life of a worker process."""
-    os.set_inheritable(handle, False)  # a process that a task starts must not keep the pipe open
+def serve(handle: int, page: int, parent: int) -> None:
+    """Work on numbers from a pipe until it ends: the whole life of a worker process. `page` is where it tells of its steps."""
+    for inherited in (handle, page):
+        os.set_inheritable(inherited, False)  # a process that a task starts must not keep the pipe open
+    pulse.wear(page)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     _die_with(parent)
     pipe: Connection[Any, Any] = Connection(handle)

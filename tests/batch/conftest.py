@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Test modules are imported by path, and workers import the poison by name.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import poison_for_shards
+from disturbed import finish, make_tables
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch.settings import RunSettings
@@ -26,6 +33,24 @@ def data() -> Dataset:
 @pytest.fixture(scope="session")
 def scorer(data: Dataset) -> AttentionScorer:
     return AttentionScorer().fit(data)
+
+
+@pytest.fixture(scope="session")
+def shop(scorer: AttentionScorer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables, a model and an undisturbed run for processes of their own."""
+    folder = tmp_path_factory.mktemp("shop")
+    make_tables(folder, scorer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPORTGEN_KEY", KEY.decode())
+        assert finish(folder, folder / "whole") == 0
+    return folder
+
+
+@pytest.fixture
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of this process, and of workers that it starts, do what ``poison.json`` beside the run says."""
+    for name in ("make_shard", "probe_user"):
+        monkeypatch.setattr("reportgen.batch.crew." + name, getattr(poison_for_shards, name))
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reportgen.batch import job
+from reportgen.batch import crew, job
 from reportgen.batch.settings import Tools
 from reportgen.report.html import render_html
+
+
+def arm_all() -> None:
+    """Make every shard of this process and of its workers a poisoned one."""
+    vars(crew).update(make_shard=make_shard, probe_user=probe_user)
 
 
 def make_shard(run: str, shard: int) -> tuple[str, int, int]:

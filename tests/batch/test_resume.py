@@ -90,8 +90,9 @@ def test_an_interrupted_run_goes_on(users: int, go: Go, whole: Path, tmp_path: P
         go(out, tools=after.tools(), stop=after.stop)
     assert not (out / MANIFEST).exists()
     assert (out / WORK).stat().st_mode & 0o077 == 0
-    done: list[int] = []
-    summary = go(out, resume=True, hear=lambda _, **facts: done.append(facts["shard"]))
+    heard: list[tuple[str, dict[str, Any]]] = []
+    summary = go(out, resume=True, hear=lambda event, **facts: heard.append((event, facts)))
+    done = [facts["shard"] for event, facts in heard if event == "shard_done"]
     kept = (users - 1) // SHARD  # it stopped at that user, before the shard was written
     assert done == list(range(kept, 6))
     assert summary.shards == {"done": 6 - kept, "kept": kept, "again": 0}
@@ -122,8 +123,9 @@ def test_a_damaged_report_is_named_and_its_shard_alone_made_again(
         victim.symlink_to(out / MANIFEST)
     before, heard = times_of(out / ("packs" if packs else "reports")), []
     summary = go(out, resume=True, hear=lambda event, **facts: heard.append((event, facts)))
-    assert heard[0] == ("damaged", {"file": victim.relative_to(out).as_posix(), "cause": "damaged"})
-    assert [event for event, _ in heard] == ["damaged", "shard_done"]
+    events = [event for event, _ in heard if event not in ("run_started", "phase")]
+    assert events == ["damaged", "shard_done"]
+    assert ("damaged", {"file": victim.relative_to(out).as_posix(), "cause": "damaged"}) in heard
     assert summary.shards == {"done": 1, "kept": 5, "again": 0}
     touched = [
         path for path, time in times_of(out / ("packs" if packs else "reports")).items() if before.get(path) != time

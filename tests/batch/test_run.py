@@ -25,8 +25,7 @@ from reportgen.output.facts import InputFile
 from reportgen.output.folder import MARKER
 from reportgen.report.build import build_report
 from reportgen.report.html import render_html
-from reportgen.report.words import LOCALES
-from reportgen.verbs.options import LOCALES as OPTION_LOCALES
+from reportgen.verbs.options import make_parser
 
 Told = Callable[..., RunSettings]
 PDFS = 2
@@ -145,7 +144,7 @@ def test_progress_and_seconds_come_from_outside(
     run = build_run(settings, data, scorer, lambda *now: seen.append(now), clock=lambda: float(next(ticks)))
     assert seen == [(done, 5, 0) for done in range(6)]
     assert run.seconds["report"] == 6.0  # five users, and the rounding of their chunk
-    assert list(run.seconds) == ["trust", "explain", "report", "write", "finish"]
+    assert list(run.seconds) == ["trust", "explain", "origins", "report", "write", "count", "finish"]
 
 
 # --- who
@@ -188,11 +187,16 @@ def test_a_report_is_in_the_users_own_language(own: str | None, wanted: str) -> 
     assert language(own, "en") == wanted
 
 
-def test_the_options_know_every_language() -> None:
-    assert tuple(LOCALES) == OPTION_LOCALES
+@pytest.mark.parametrize(
+    ("tag", "locale"),
+    [("en-GB", "en"), ("EN", "en"), ("zh", "zh-CN"), ("zh_CN.UTF-8", "zh-CN"), ("zh-Hans-SG", "zh-CN")],
+)
+def test_a_language_on_the_command_line_is_negotiated(tag: str, locale: str) -> None:
+    words = ["build", "--events", "e", "--items", "i", "--out", "o", "--locale", tag]
+    assert make_parser().parse_args(words).locale == locale
 
 
-@pytest.mark.parametrize("wrong", [{"formats": ("eml",)}, {"formats": ()}, {"locale": "fr"}, {"figures": "ascii"}])
+@pytest.mark.parametrize("wrong", [{"formats": ("doc",)}, {"formats": ()}, {"locale": "fr"}, {"figures": "ascii"}])
 def test_unknown_words_are_refused(
     wrong: dict[str, Any], data: Dataset, scorer: AttentionScorer, told: Told, tmp_path: Path
 ) -> None:

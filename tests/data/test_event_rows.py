@@ -190,6 +190,18 @@ def test_until_counts_what_it_leaves_out(read: Any) -> None:
     assert data.until(10**18) is data
 
 
+def test_until_is_asked_again_and_answers_for_each_time(read: Any) -> None:
+    data = read.rows("u,A,2020-01-01", "u,B,2020-01-03", "v,A,2020-01-02")
+    first, second = us("2020-01-01T00:00:00+00:00"), us("2020-01-02T00:00:00+00:00")
+    cut = data.until(first)
+    assert cut.items.size == 1
+    assert data.until(first) is cut
+    assert data.until(second).items.size == 2
+    assert data.until(first).items.size == 1
+    assert cut.until(second) is cut
+    assert data.items.size == 3
+
+
 # --- types, exclusions, duplicates, orders
 
 

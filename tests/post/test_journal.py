@@ -237,7 +237,7 @@ def test_after_trouble_with_the_disk_nothing_more_is_written(
 
     journal = Journal(path, RUN)
     with monkeypatch.context() as patch:
-        patch.setattr("reportgen.output.durable.os" if call == "write" else "reportgen.post.journal.os", Full())
+        patch.setattr("reportgen.output.places.os" if call == "write" else "reportgen.post.journal.os", Full())
         with pytest.raises(OutputError, match="Input/output error"):
             journal.about(KEYS[0], "ab" * 32)
     with pytest.raises(JournalError, match="could not be written before"):

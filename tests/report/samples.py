@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from crafted import craft, random_explanation
+from foreign_pages import foreign_reports
 from hostile import ALWAYS, as_read, report_of
 from PIL import Image
 
@@ -140,7 +141,7 @@ def reports(folder: Path) -> dict[str, Report]:
     found |= {f"{locale}, Arabic titles": arabic(locale) for locale in LOCALES}
     found |= {"all folded": all_folded(), "bare": bare(), "hostile titles": hostile()}
     found["hostile everywhere"] = report_of(ALWAYS["quote-double"])
-    return found
+    return found | foreign_reports()
 
 
 def evaluations() -> Iterator[tuple[str, str]]:

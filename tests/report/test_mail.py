@@ -389,4 +389,4 @@ def test_the_benchmark_runs(repository: Path) -> None:
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     assert found["benchmark"] == "mail"
     assert found["figures"]["build/per_second"] > 0
-    assert ("premailer" in found["versions"]) == ("premailer/per_second" in found["figures"])
+    assert ("premailer" in found["conditions"]) == ("premailer/per_second" in found["figures"])

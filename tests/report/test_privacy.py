@@ -77,7 +77,7 @@ def test_folded_items_are_one_line_that_holds_their_sum() -> None:
 
 def test_the_page_says_that_something_is_folded() -> None:
     data = next(section for section in build_report(folded()).sections if section.id == "data")
-    assert "2 items of a sensitive kind are counted but not named on this page." in data.paragraphs
+    assert "2 items of a sensitive kind are counted but not named here." in data.paragraphs
     data = next(section for section in build_report(random_explanation(5)).sections if section.id == "data")
     assert not any("sensitive" in line for line in data.paragraphs)
 

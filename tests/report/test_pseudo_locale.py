@@ -37,7 +37,7 @@ OPEN, CLOSE = "[", "]"
 #: Keys that hold how texts are put together, and no text.
 FORMS = ("page.sentences", "page.quoted")
 #: Sentences of other pages than a person's report.
-OTHER_PAGES = ("index.", "figure.")
+OTHER_PAGES = ("index.", "figure.", "audit.", "foreign.", "given.")
 PLURAL = ("zero", "one", "two", "few", "many", "other")
 LATIN = re.compile(r"[A-Za-z]+")
 SETTINGS = Config.from_dict(

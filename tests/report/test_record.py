@@ -147,6 +147,19 @@ def make_record_of(record: dict[str, Any]) -> dict[str, Any]:
     return dict(reversed(record.items()))
 
 
+@example("\ud800")  # half a character
+@given(st.text())
+def test_the_page_is_written_as_the_standard_library_writes_it(text: str) -> None:
+    report = replace(usual(), lead=text)
+    page = json.loads(report.to_json())["page"]
+    told = json.dumps(page, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert f',"page":{told},"recommendations":' in report.to_json()
+    assert page["lead"] == text
+    assert [row["kind"] for row in page["items"][0]["ledger"]["rows"]] == [
+        row.kind for row in report.items[0].ledger.rows
+    ]
+
+
 def test_a_record_as_data_is_its_text_read_back() -> None:
     why = random_explanation(3, k=4, j=60, hidden=[5])
     assert canonical(make_record(why, "key")) == write_record(why, "key")

@@ -418,7 +418,7 @@ def test_the_data_section_counts_what_was_left_out() -> None:
     for wanted in (
         "1 event of yours was used.",
         "3 older events were left out: only the newest 200 count.",
-        "2 events came after the time of this page (Jun 29, 2026) and were not used.",
+        "2 events came after the time of this report (Jun 29, 2026) and were not used.",
         "1 event on a sensitive product was left out of the calculation.",
     ):
         assert wanted in lines

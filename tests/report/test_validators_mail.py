@@ -12,7 +12,8 @@ import samples
 from crafted import usual
 from drivers import Support, View, Visit
 
-from reportgen.mail.render import render_mail
+from reportgen.mail.preview import render_preview
+from reportgen.mail.render import render_mail, write_eml
 from reportgen.report.document import Report
 from reportgen.report.words import LOCALES
 
@@ -146,3 +147,27 @@ def test_the_dark_is_dark(visits: dict[str, dict[View, Visit]]) -> None:
     for views in visits.values():
         for view, visit in views.items():
             assert visit.background == ("rgb(21, 24, 27)" if view.scheme == "dark" else "rgb(253, 252, 249)")
+
+
+@pytest.fixture(scope="module")
+def previews(
+    tmp_path_factory: pytest.TempPathFactory, browser: Callable[..., dict[str, dict[View, Visit]]]
+) -> dict[str, dict[View, Visit]]:
+    folder, pages = tmp_path_factory.mktemp("previews"), dict[str, Path]()
+    for name, report, figures in (("cells", samples.rich("en"), "cells"), ("pictures", samples.rich("zh-CN"), "png")):
+        pages[name] = folder / f"{name}.html"
+        pages[name].write_text(render_preview(write_eml(mails.message_of(report, figures=figures))), "utf-8")
+    return browser(pages, views=tuple(View(width, scheme) for width in (1440, 400) for scheme in ("light", "dark")))
+
+
+def test_a_preview_is_accessible_asks_for_nothing_and_is_not_wider_than_its_window(
+    previews: dict[str, dict[View, Visit]],
+) -> None:
+    for name, views in previews.items():
+        for view, visit in views.items():
+            left = [found for found in visit.violations if found["rule"] not in PAGE_ONLY]
+            assert left == [], (name, view)
+            assert visit.overflow <= 0, (name, view)
+            # axe-core asks what stands in the frames, and they do not answer it either.
+            assert [told for told in visit.complaints if "postMessage" not in told] == visit.dialogs == [], (name, view)
+            assert set(visit.requests) == set(), (name, view)

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from reportgen.workers.limit import time_limit
+
 
 def _trace(folder: Path, number: int, pid: int | None = None) -> None:
     with (folder / str(number)).open("a", encoding="ascii") as file:
@@ -114,3 +116,15 @@ def facts_of_worker(_number: int) -> tuple[str | None, bool, int, int]:
 def starts_a_program(folder: Path, number: int) -> int:
     _trace(folder, number)
     return subprocess.run([sys.executable, "-c", "pass"], check=True).returncode
+
+
+def steps(folder: Path, seconds: float, hanging: int, number: int) -> int:
+    """Eight steps with a limit each; one number hangs in a step as code does that never comes back to Python."""
+    _trace(folder, number)
+    for _ in range(8):
+        with time_limit(seconds):
+            if number == hanging:
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+                time.sleep(600)
+            time.sleep(seconds / 2)
+    return 8

@@ -28,6 +28,7 @@ from reportgen.errors import ReportgenError
 from reportgen.workers.local_pool import HerePool, LocalPool, _Deadline
 from reportgen.workers.pool import LONGEST_REASON, Answer, Outcome, Task, died, drive, told
 from reportgen.workers.pool_worker import Limits
+from reportgen.workers.pulse import lent
 
 FOLDER = str(Path(__file__).parent)
 
@@ -346,14 +347,14 @@ def test_a_worker_killed_while_idle_costs_nobody(tmp_path: Path) -> None:
 
 
 def test_a_deadline_that_is_called_off_in_time_does_not_strike() -> None:
-    with subprocess.Popen(["sleep", "60"]) as process:
-        deadline = _Deadline(60, process)
-        assert deadline.call_off() is False
-        deadline._strike()  # its timer had gone off just before
+    with subprocess.Popen(["sleep", "60"]) as process, lent() as (pulse, _):
+        deadline = _Deadline(60, process, pulse)
+        assert deadline.call_off() == ""
+        deadline._strike("late")  # its time was up just before
         assert process.poll() is None
-        struck = _Deadline(0.01, process)
+        struck = _Deadline(0.01, process, pulse)
         process.wait()
-        assert struck.call_off() is True
+        assert struck.call_off() == "took longer than 0.01 s"
 
 
 # --- stopping

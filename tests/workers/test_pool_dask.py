@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-# Dask's workers import the tasks by name, too: PYTHONPATH tells them where.
 sys.path.insert(0, str(Path(__file__).parent))
 
 import tasks_for_pool as tasks
+from dask_cluster import FOLDER, Cluster, alive, stat, until, wait_for_workers
 
 from reportgen.errors import ReportgenError
 from reportgen.workers.dask_pool import DaskPool, versions
@@ -29,81 +25,11 @@ from reportgen.workers.local_pool import LocalPool
 from reportgen.workers.pool import Outcome, Task, drive
 from reportgen.workers.pool_worker import Limits
 
-FOLDER = str(Path(__file__).parent)
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def stat(pid: int) -> list[str]:
-    """State, parent and more of a process, as the system tells them; empty when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def alive(pid: int) -> bool:
-    return bool(found := stat(pid)) and found[0] != "Z"
-
 
 def traces(folder: Path) -> list[tuple[int, int]]:
     """Number and process of everything that was begun."""
     lines = [line for path in folder.iterdir() for line in path.read_text("ascii").splitlines()]
     return [(int(line.split()[0]), int(line.split()[1])) for line in lines]
-
-
-@dataclass
-class Cluster:
-    """A scheduler and its workers."""
-
-    folder: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    address: str = ""
-
-    def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
-        # One death is enough for Dask to give up a task: its usual three only make the test longer.
-        known = {"PYTHONPATH": FOLDER, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-        with (self.folder / f"log{len(self.processes)}.txt").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dask", *command, "--host", "127.0.0.1"],
-                env=os.environ | known | environment,
-                stdout=log,
-                stderr=log,
-            )
-        self.processes.append(process)
-        return process
-
-    def scheduler(self) -> None:
-        file = self.folder / "scheduler.json"
-        self.start("scheduler", "--port", "0", "--no-dashboard", "--no-show", "--scheduler-file", str(file))
-        assert until(lambda: file.exists() and file.read_text("utf-8").endswith("}")), "a scheduler begins"
-        self.address = json.loads(file.read_text("utf-8"))["address"]
-
-    def worker(self, threads: int = 1, **environment: str) -> subprocess.Popen[bytes]:
-        place = self.folder / f"worker{len(self.processes)}"
-        options = ["--nthreads", str(threads), "--no-dashboard", "--local-directory", str(place)]
-        return self.start("worker", self.address, *options, **environment)
-
-    def end(self, process: subprocess.Popen[bytes]) -> None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def close(self) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            self.end(process)
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +58,6 @@ def two(make_cluster: Callable[[], Cluster]) -> Cluster:
         cluster.worker()
     wait_for_workers(cluster, 2)
     return cluster
-
-
-def wait_for_workers(cluster: Cluster, n: int) -> None:
-    import distributed
-
-    with distributed.Client(cluster.address, set_as_default=False) as client:
-        assert until(lambda: len(client.nthreads()) == n)
 
 
 def by_number(outcomes: list[Outcome], n: int) -> dict[int, Outcome]:

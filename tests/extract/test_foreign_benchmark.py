@@ -1,0 +1,31 @@
+"""``benchmarks/foreign.py`` runs without data and network, and its measures find what is known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "foreign.py"
+
+
+@pytest.mark.slow
+def test_the_table_on_the_made_up_shop(library: Callable[[str], ModuleType]) -> None:
+    library("torch")
+    command = [sys.executable, str(SCRIPT), "--data", "shop", "--quick", "--users", "8"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    figures = found["figures"]
+    assert found["benchmark"] == "foreign"
+    # The closed form is exact for a pooled score, which only holds if weights, values and the effects are all right.
+    assert figures["nais/closed_form/tau"] == pytest.approx(1.0, abs=0.01)
+    assert figures["nais/closed_form/largest_error"] < 1e-3
+    assert figures["ours/contributions/tau"] > 0.8
+    for model in ("sasrec", "nais", "ours"):
+        assert abs(figures[f"{model}/random/tau"]) < 0.5
+        assert f"{model}/hit@10" in figures
+    assert {"sasrec/attention_last/tau", "sasrec/attention_rollout/top3", "overhead/sasrec"} <= figures.keys()
