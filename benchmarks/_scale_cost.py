@@ -72,17 +72,19 @@ def costs(
 
     ``driver_overhead`` is processor time of parent and workers over that of bare loops, ``driver_wall_overhead`` the same by the clock;
     ``dask_overhead`` is the clock of a Dask cluster (started before) over that of the local pool (which starts its workers).
-    ``two_at_once`` is the processor time of two bare loops at the same time over that of one that makes all shards alone.
+    ``two_at_once`` is the processor time of two bare loops at the same time over that of one that makes all shards alone: mostly
+    the second start, where shards are few.
     """
     assert settings.shard is not None
     run = replace(settings, limit=shards * settings.shard)
     planned = replace(run, out=settings.out / "bare")
     plan, _ = plan_run(planned, data, scorer)
     ways: dict[str, Callable[[int], tuple[float, ...]]] = {
-        "alone": lambda _k: bare_loops(planned.out, plan.shards, 1),
         "bare": lambda _k: bare_loops(planned.out, plan.shards, 2),
         "local": lambda k: driven(replace(run, out=settings.out / f"local{k}", workers=2), data, scorer),
     }
+    if rounds > 1:  # a single round says nothing of it
+        ways["alone"] = lambda _k: bare_loops(planned.out, plan.shards, 1)
     with cluster(2) if with_dask else nullcontext("") as address:
         if with_dask:
             over = replace(run, scheduler=address)
@@ -98,7 +100,8 @@ def costs(
         "driver_overhead": (workers + parent) / cpu - 1,
         "driver_parent_share": parent / cpu,
         "driver_wall_overhead": local / wall - 1,
-        "two_at_once": cpu / least["alone"][1] - 1,
         "bare_noise": max(figure[1] for figure in found["bare"]) / cpu - 1,
     }
+    if "alone" in least:
+        figures["two_at_once"] = cpu / least["alone"][1] - 1
     return figures | ({"dask_overhead": least["dask"][0] / local - 1} if with_dask else {})

@@ -110,7 +110,7 @@ def test_scale_prints_what_the_contract_names() -> None:
     assert (figures["set_aside"], figures["users"], found["conditions"]["users"]) == (0, 594, 600)  # 6 opted out
     for key in ("users_per_second", "peak_bytes_parent", "peak_bytes_worker", "cost/bare_users_per_cpu_second"):
         assert figures[key] > 0, key
-    assert {"cost/driver_overhead", "cost/two_at_once"} <= figures.keys()
+    assert {"cost/driver_overhead", "cost/driver_wall_overhead"} <= figures.keys()
 
 
 def test_a_shop_of_copies_has_as_many_users_as_asked_for(load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.batch.people import Person
 from reportgen.batch.run import build_run
-from reportgen.batch.settings import RunSettings
+from reportgen.batch.settings import Failure, RunSettings
+from reportgen.batch.sinks import Files
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
 from reportgen.output.folder import MARKER, RunFolder, check_folder, is_made_up
@@ -155,3 +157,56 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(OutputError, match="No space left on device"):
         folder.write(KEY_FILE, b"{}", "application/json")
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_run_of_every_form_goes_without_a_trace(
+    data: Dataset, scorer: AttentionScorer, told: Told, tmp_path: Path
+) -> None:
+    """With what dead writers of both kinds leave beside each of its files."""
+    out = tmp_path / "out"
+    for packs in (True, False):
+        build_run(told(out, packs=packs, limit=9, overwrite=True), data, scorer)
+        found = [path for path in out.rglob("*") if path.is_file()]
+        for path in found:
+            for left in (f".{path.name.lstrip('.')}.part", f".{path.name.lstrip('.')}.0123abcd.part"):
+                path.with_name(left).touch()
+        (out / "unmailed.jsonl").touch()
+        (out / "notes.part").touch()
+        RunFolder(out, overwrite=True)
+        assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [MARKER, "notes.part"]
+        (out / "notes.part").unlink()
+
+
+def test_the_name_of_the_folder_itself_is_brought_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def told(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        real(file)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("no /proc on this system")
+    run = RunFolder(tmp_path / "out")
+    run.write("index.html", b"x", "text/html")
+    monkeypatch.setattr(os, "fsync", told)
+    run.seal(b"{}")
+    assert synced[-2:] == [str(tmp_path / "out"), str(tmp_path)]
+
+
+def test_a_user_set_aside_is_not_taken_away_through_a_link(tmp_path: Path) -> None:
+    """A folder of reports that is a link leads to somebody else's files."""
+    person = Person("u", "a" * 24, "", "", "en")
+    for place in ("elsewhere", "out/reports"):
+        (tmp_path / place).mkdir(parents=True)
+    victim = tmp_path / "elsewhere" / f"{person.key}.html"
+    victim.touch()
+    (tmp_path / "out" / person.stem).parent.symlink_to(tmp_path / "elsewhere")
+    sink = Files(tmp_path / "out")
+    sink.close([Failure(person.key, "html", "")], {person.key: person})
+    assert victim.exists()
+    (tmp_path / "out" / person.stem).parent.unlink()
+    sink.write(f"{person.stem}.html", b"x")
+    sink.flush()
+    sink.close([Failure(person.key, "html", "")], {person.key: person})
+    assert not (tmp_path / "out" / f"{person.stem}.html").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.batch.index import MOST_LISTED, render_index
+from reportgen.batch.index import MOST_LISTED, Packed, render_index
 from reportgen.batch.people import Person, report_stem
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import Failure, RunSettings, RunSummary
@@ -20,6 +20,7 @@ from reportgen.data.dataset import Dataset
 from reportgen.explain.privacy import pseudonym
 from reportgen.output.facts import InputFile
 from reportgen.output.manifest import Manifest, Output, Users
+from reportgen.output.packs import pack_path
 from reportgen.report.words import message_keys
 
 Told = Callable[..., RunSettings]
@@ -179,3 +180,35 @@ def test_the_operators_look_is_on_the_index(data: Dataset, scorer: AttentionScor
     html = run.index.read_text("utf-8")
     assert "--accent-light:#b00020" in html
     assert 'alt="A shop"' in html
+
+
+@pytest.mark.parametrize(("packs", "groups"), [(1, 0), (50, 0), (51, 2), (MOST_LISTED + 3, MOST_LISTED // 50)])
+def test_a_run_of_packs_says_how_to_take_a_report_out(packs: int, groups: int, told: Told) -> None:
+    manifest = Manifest(
+        "0123456789abcdef", "2026-06-30T00:00:00Z", "as_of", "2026-06-30T12:00:00Z", False, "k", "t", {}, {"id": "m"},
+        Users(packs * 7, packs * 7, 0, 0, 0), {"users": {"rows": 1, "set_aside": 0}, "events": {"rows": 2, "set_aside": 0}},
+        (), (),
+    )  # fmt: skip
+    outputs = [Output(pack_path(shard), "x/y", "0" * 64, 1) for shard in range(packs)]
+    html = render_index(manifest, told(Path()), [], outputs, [], Packed([7] * packs, {"pdf": 7 * packs}))
+    page = Page(html)
+    assert len(html) < 500_000
+    linked = [link for link in page.links if link.startswith("packs/")]
+    assert linked == [pack_path(shard) for shard in range(min(packs, MOST_LISTED))]
+    assert page.tags.count("details") == groups
+    assert "reportgen get FOLDER USER --format pdf" in page.text
+    assert f"{packs * 7:,} PDF, in {packs:,} pack" in page.text
+    assert ("3 more packs are in the folder packs." in page.text) == (packs > MOST_LISTED)
+    assert page.text.index(" events ") < page.text.index(" users ", page.text.index("Rows by table"))
+    assert "sha256sum packs/000000.zip" in page.text
+
+
+def test_the_page_of_a_packed_run_counts_its_reports(
+    data: Dataset, scorer: AttentionScorer, told: Told, tmp_path: Path
+) -> None:
+    run = build_run(told(tmp_path / "out", packs=True, shard=25, locale="zh-CN"), data, scorer)
+    page = Page(run.index.read_text("utf-8"))
+    assert [link for link in page.links if link.startswith("packs/")] == [pack_path(shard) for shard in range(3)]
+    assert "000002.zip 9" in page.text
+    assert "59 HTML" in page.text
+    assert not [key for key in message_keys("en") if f"[{key}]" in page.text]

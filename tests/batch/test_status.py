@@ -7,16 +7,23 @@ import math
 import os
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch import metrics as metrics_module
+from reportgen.batch.hearing import Hearing
 from reportgen.batch.logline import EVENTS, log_line
 from reportgen.batch.metrics import Metrics, check_metrics_file, last_success, render_metrics, write_metrics
+from reportgen.batch.run import plan_run
+from reportgen.batch.settings import Failure, RunSettings
+from reportgen.batch.shard import Result, result_path
 from reportgen.batch.status import (
     PHASES,
     POINTS,
@@ -28,7 +35,9 @@ from reportgen.batch.status import (
     status_of,
     write_status,
 )
+from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, OutputError
+from reportgen.output.durable import Durable
 
 WHEN = "2026-01-31T18:00:00Z"
 
@@ -373,3 +382,26 @@ def test_the_parser_of_prometheus_reads_all_of_it() -> None:
 
 def test_the_states_are_counters_of_users_who_do_not_come_back() -> None:
     assert metrics_module.STATES == ("reported", "set_aside", "opted_out")
+
+
+def test_a_finished_shard_tells_who_was_set_aside_and_how_often_it_was_tried(
+    data: Dataset, scorer: AttentionScorer, told: Callable[..., RunSettings], tmp_path: Path
+) -> None:
+    """What the disk knows of a shard goes into the log as numbers and words of a fixed form, never as a key."""
+    settings = told(tmp_path / "out", limit=6, formats=("html",))
+    plan, _ = plan_run(settings, data, scorer)
+    failed = Failure("k" * 24, "html", "ValueError: somebody's title")
+    with Durable(settings.out) as out:
+        result = Result(0, plan.plan_id, 5, (failed,), {"html": 5}, (), {"html": 1.25, "write": 0.5}, 1)
+        out.write(result_path(0), result.to_line())
+    heard: list[tuple[str, dict[str, Any]]] = []
+    hear = Hearing(settings.out, plan, lambda event, **facts: heard.append((event, facts)))
+    hear("shard_done", shard=0, users=5, set_aside=1, attempt=2)
+    assert heard == [
+        ("shard_again", {"shard": 0, "attempt": 2}),
+        ("user_set_aside", {"shard": 0, "stage": "html", "error": "ValueError"}),
+        ("shard_done", {"shard": 0, "users": 5, "set_aside": 1, "attempt": 2, "html_seconds": 1.25, "write_seconds": 0.5,
+                        "seconds": 1.75}),
+    ]  # fmt: skip
+    for event, facts in heard:
+        log_line(event, "2026-01-01T00:00:00Z", **facts)
