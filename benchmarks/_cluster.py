@@ -56,4 +56,10 @@ class Cluster:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(30)
+            try:
+                process.wait(10)
+            except (
+                subprocess.TimeoutExpired
+            ):  # a worker may wait for a scheduler that is gone; the cluster is over either way
+                process.kill()
+                process.wait()
