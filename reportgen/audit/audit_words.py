@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from reportgen.audit.audit_blocks import Cell
 from reportgen.audit.fold_frame import HISTORY, HISTORY_EDGES, LANGUAGE, MISSING, REST
 from reportgen.report.ledgers import head_label
+from reportgen.report.record import microseconds
 from reportgen.report.words import Words, name
 from reportgen.text import clean
 
@@ -102,7 +102,7 @@ class Speaker:
     def day(self, iso: str | None) -> str:
         """The day of a time that a manifest names."""
         try:
-            return self.words.date(int(datetime.fromisoformat(iso or "").timestamp()) * 1_000_000)
+            return self.words.date(microseconds(iso or ""))
         except ValueError:
             return "\u2013"
 

@@ -19,7 +19,7 @@ from typing import Any
 from reportgen.audit.dsse import Signer
 from reportgen.audit.leaves import NO_SALT, SALTS, Leaves, read_leaves, report_path
 from reportgen.audit.page import without_user
-from reportgen.audit.place import ERASING, MADE_AFTER, read_manifest, read_small
+from reportgen.audit.place import ERASING, MADE_AFTER, packed, read_manifest, read_small
 from reportgen.audit.register import FILE as ERASURES
 from reportgen.audit.register import MEDIA_TYPE as ERASURES_TYPE
 from reportgen.audit.register import Register
@@ -31,6 +31,7 @@ from reportgen.output.durable import Durable, clear_leftovers, list_inside, no_t
 from reportgen.output.entries import KEY, MADE, bucket_of, line_key, read_entry
 from reportgen.output.pack_index import find_entries, index_file, index_path
 from reportgen.output.packs import Pack, pack_path, read_listing, read_report
+from reportgen.output.places import inside
 
 
 @dataclass(frozen=True)
@@ -141,16 +142,12 @@ def _check_keys(run: Path, register: Register, leaves: Leaves, keys: Iterable[st
 
 def _formats(run: Path, manifest: dict[str, Any], key: str) -> dict[str, Any]:
     """Formats of a user's reports, and the shard where they lie in a pack."""
-    if _packed(manifest):
+    if packed(manifest):
         entries = [entry for entry in find_entries(run, key) if entry.status == MADE]
         return {"formats": [entry.format for entry in entries], "shard": entries[0].shard if entries else None}
     stem = report_path(key, "")
     words = [out["path"][len(stem) :] for out in manifest["outputs"] if out["path"].startswith(stem)]
     return {"formats": sorted(words), "shard": None}
-
-
-def _packed(manifest: dict[str, Any]) -> bool:
-    return any(out["path"].startswith("packs/") for out in manifest["outputs"])
 
 
 def _finish(run: Path, manifest: dict[str, Any], job: dict[str, Any], signer: Signer | None) -> None:
@@ -161,7 +158,7 @@ def _finish(run: Path, manifest: dict[str, Any], job: dict[str, Any], signer: Si
     remove(run, gone | set(MADE_AFTER))
     for path in gone:
         outputs.pop(path, None)
-    if _packed(manifest):
+    if packed(manifest):
         changed |= _repacked(run, users)
     changed |= _page(run, outputs, users)
     leaves = read_leaves(run, MOST_USERS)
@@ -238,18 +235,11 @@ def _by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _remove_in(run: Path, folder: str, names: Iterable[str]) -> None:
-    at = os.open(run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in filter(None, folder.split("/")):
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-            os.close(at)
-            at = below
+    with inside(run, folder) as at:
         for name in names:
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=at)
         os.fsync(at)
-    finally:
-        os.close(at)
 
 
 def check_mendable(run: Path) -> None:

@@ -16,6 +16,7 @@ from reportgen.formats import FORMATS
 from reportgen.output.durable import open_inside
 from reportgen.output.folder import MANIFEST, MARKER
 from reportgen.output.manifest import SCHEMA
+from reportgen.output.places import FOLDER, inside
 
 #: A manifest with four million reports as single files stays below; what is longer is refused unread.
 MOST_MANIFEST = 1 << 30
@@ -42,7 +43,6 @@ _TYPES = FORMATS | {
     "zip": "application/zip", "jsonl": "application/x-ndjson", "bin": "application/octet-stream",
     "audit/seal.dsse.json": "application/vnd.dsse.envelope.v1+json",
 }  # fmt: skip
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,8 @@ def odd_outputs(manifest: dict[str, Any]) -> Iterator[Finding]:
 
 def walk(run: Path) -> Iterator[tuple[str, str]]:
     """Everything below a run folder: path, and ``file``, ``link`` or ``other``. No link is followed, the run folder itself may be one."""
-    at = os.open(run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with inside(run, "") as at:
         yield from _walk(at, "")
-    finally:
-        os.close(at)
 
 
 def _walk(at: int, above: str) -> Iterator[tuple[str, str]]:
@@ -135,7 +132,7 @@ def _walk(at: int, above: str) -> Iterator[tuple[str, str]]:
         if entry.is_symlink():
             yield path, "link"
         elif entry.is_dir(follow_symlinks=False):
-            below = os.open(entry.name, _FOLDER, dir_fd=at)
+            below = os.open(entry.name, FOLDER, dir_fd=at)
             try:
                 yield from _walk(below, f"{path}/")
             finally:
@@ -166,3 +163,8 @@ def read_small(run: Path, path: str, most: int = MOST_MANIFEST) -> bytes | None:
     if len(data) > most:
         raise OutputError(f"{path} is longer than the {most} bytes that are read")
     return data
+
+
+def packed(manifest: dict[str, Any]) -> bool:
+    """Whether the reports of a run lie in packs."""
+    return any(output["path"].startswith("packs/") for output in manifest["outputs"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from reportgen.audit.leaves import NO_SALT, list_digest, read_leaves, report_path, user_leaf
 from reportgen.audit.merkle import inclusion_path
-from reportgen.audit.place import read_manifest
+from reportgen.audit.place import packed, read_manifest
 from reportgen.audit.verify import MOST_USERS
 from reportgen.errors import InputError, OutputError
 from reportgen.output.entries import KEY, MADE
@@ -57,7 +57,7 @@ def make_proof(run: Path, key: str) -> dict[str, Any]:
 
 
 def _hashes(run: Path, manifest: dict[str, Any], key: str) -> dict[str, str]:
-    if any(out["path"].startswith("packs/") for out in manifest["outputs"]):
+    if packed(manifest):
         return {entry.format: entry.sha256 for entry in find_entries(run, key) if entry.status == MADE}
     stem = report_path(key, "")
     return {out["path"][len(stem) :]: out["sha256"] for out in manifest["outputs"] if out["path"].startswith(stem)}

@@ -15,10 +15,9 @@ from reportgen.audit.place import Finding
 from reportgen.audit.verify_record import check_record
 from reportgen.output.durable import open_inside
 from reportgen.output.entries import PATH
+from reportgen.output.places import READ, inside
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BLOCK = 1 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Looks at the bytes of each report for something that must not be there.
 Look = Callable[[str, bytes], None]
 
@@ -187,7 +186,7 @@ class _Reader:
         folder, _, name = path.rpartition("/")
         if folder != self._name or self._at < 0:
             self._open(folder)
-        file = os.open(name, _READ, dir_fd=self._at)
+        file = os.open(name, READ, dir_fd=self._at)
         try:
             data = os.read(file, size + 1)
             while len(data) <= size and (more := os.read(file, size + 1 - len(data))):
@@ -200,12 +199,5 @@ class _Reader:
         if self._at >= 0:
             os.close(self._at)
             self._at = -1
-        top = os.open(self._run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            middle = os.open("reports", _FOLDER, dir_fd=top)
-        finally:
-            os.close(top)
-        try:
-            self._at, self._name = os.open(folder.rpartition("/")[2], _FOLDER, dir_fd=middle), folder
-        finally:
-            os.close(middle)
+        with inside(self._run, folder) as at:
+            self._at, self._name = os.dup(at), folder

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -20,9 +19,10 @@ from markupsafe import Markup, escape
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings
 from reportgen.formats import FORMATS
-from reportgen.output.manifest import Manifest, Output
+from reportgen.output.manifest import Manifest, Output, reports_by_format
 from reportgen.output.packs import pack_path
 from reportgen.report.html import gap, render_page
+from reportgen.report.record import microseconds
 from reportgen.report.theme import theme_css, theme_of
 from reportgen.report.words import Words, words
 from reportgen.text import clean
@@ -71,7 +71,7 @@ def render_index(
     there = sorted((person for person in people if _files(person, paths)), key=_by_key)
     config = settings.config
     look = theme_of(config.look, clean(config.operator.name))
-    made = Counter(packed.made) if packed else _made(outputs)
+    made = Counter(packed.made) if packed else reports_by_format(output.path for output in outputs)
     files = say.list([f"{say.count(made[word])} {word.upper()}" for word in FORMATS if made[word]])
     values: dict[str, Any] = {
         "manifest": manifest,
@@ -80,7 +80,7 @@ def render_index(
         "number": say.count,
         "language": say,
         "gap": gap(say.locale),
-        "as_of": say.date(_microseconds(manifest.as_of)),
+        "as_of": say.date(microseconds(manifest.as_of)),
         "theme": Markup(theme_css(look)),
         "look": look,
         "made": say.say("index.in_packs", len(packed.users), files=files)
@@ -100,15 +100,6 @@ def render_index(
         ),
     }
     return render_page("index.html", values, settings.templates)
-
-
-def _microseconds(iso: str) -> int:
-    return int(datetime.fromisoformat(iso).timestamp()) * 1_000_000
-
-
-def _made(outputs: Iterable[Output]) -> Counter[str]:
-    """Reports per format."""
-    return Counter(output.path.rpartition(".")[2] for output in outputs if output.path.startswith("reports/"))
 
 
 def _packs(users: Sequence[int]) -> Iterator[list[tuple[str, int]]]:

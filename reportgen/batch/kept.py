@@ -7,10 +7,8 @@ same, what the run kept is what would be read and fitted now.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from reportgen.attention.scorer import AttentionScorer
@@ -28,7 +26,8 @@ from reportgen.errors import InputError, ModelError, OutputError
 from reportgen.formats import FORMATS
 from reportgen.output.durable import open_inside, remove_inside
 from reportgen.output.folder import MANIFEST, WORK
-from reportgen.output.manifest import Users
+from reportgen.output.manifest import Users, reports_by_format
+from reportgen.report.record import microseconds
 
 #: Makes the settings of a run from its reference time, in microseconds.
 At = Callable[[int], RunSettings]
@@ -116,16 +115,14 @@ def whole_run(out: Path, at: At, model_id: str) -> tuple[RunSummary, tuple[Probl
     plan, manifest = _plan(out), read_manifest(out)
     if plan is None or manifest is None or (out / WORK).exists():
         return None
-    same = same_run(plan, at(_microseconds(plan)))
+    same = same_run(plan, at(microseconds(plan.facts["as_of"])))
     if not same or (model_id and model_id != plan.facts["model"]["id"]):
         return None
     with locked(out):
         outputs = listed(manifest)
         if not all(is_whole(out, output) for output in outputs):
             return None
-        made = Counter[str]()
-        for path, _, _ in outputs:
-            made[path.rpartition(".")[2]] += path.startswith("reports/")
+        made = reports_by_format(path for path, _, _ in outputs)
         for shard in range(plan.shards) if plan.packs else ():
             made.update(packed_reports(out, shard))
         size = sum(size for path, _, size in outputs if path.split("/")[0] in ("reports", "packs", STATISTICS, ORIGINS))
@@ -139,7 +136,3 @@ def whole_run(out: Path, at: At, model_id: str) -> tuple[RunSummary, tuple[Probl
         for problem in manifest["problems"]
         if problem["reason"] != "after_as_of"
     )
-
-
-def _microseconds(plan: Plan) -> int:
-    return int(datetime.fromisoformat(plan.facts["as_of"]).timestamp()) * 1_000_000

@@ -28,6 +28,7 @@ from reportgen.batch.sinks import Listed
 from reportgen.errors import ConfigError, OutputError
 from reportgen.output.durable import Durable, clear_leftovers, list_inside, open_inside
 from reportgen.output.folder import MANIFEST, WORK
+from reportgen.output.manifest import reports_by_format
 from reportgen.output.packs import DamagedError, pack_path, read_listing
 
 ERRORS = "errors.jsonl"
@@ -173,11 +174,7 @@ def recovered(run: Path, plan: Plan, people: People, outputs: list[Listed]) -> l
 def _recovered(run: Path, plan: Plan, shard: int, outputs: list[Listed], failures: list[Failure]) -> Result:
     first, last = plan.span(shard)
     users = last - first - len({failed.user for failed in failures})
-    made = (
-        packed_reports(run, shard)
-        if plan.packs
-        else Counter(path.rpartition(".")[2] for path, _, _ in outputs if path.startswith("reports/"))
-    )
+    made = packed_reports(run, shard) if plan.packs else reports_by_format(path for path, _, _ in outputs)
     outputs = _expected(shard, plan, outputs)
     return Result(shard, plan.plan_id, users, tuple(failures), dict(made), tuple(outputs), {}, 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -28,6 +29,11 @@ class Output:
     sha256: str
     bytes: int
     media_type: str
+
+
+def reports_by_format(paths: Iterable[str]) -> Counter[str]:
+    """How many of the files of a run are reports that lie by themselves, by format."""
+    return Counter(path.rpartition(".")[2] for path in paths if path.startswith("reports/"))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,17 @@ def iso(microseconds: int) -> str:
     return _iso(int(microseconds) // 1_000_000)
 
 
+def microseconds(iso: str) -> int:
+    """The time that `iso` wrote, in microseconds since 1970; a fraction of a second is left out.
+
+    Raises
+    ------
+    ValueError
+        It is no ISO 8601 time.
+    """
+    return int(datetime.fromisoformat(iso).timestamp()) * 1_000_000
+
+
 @lru_cache(maxsize=8192)
 def _iso(seconds: int) -> str:
     return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat() + "Z"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from reportgen.formats import FIGURES, FORMATS
-from reportgen.languages import LOCALES, choose_locale, unavailable
+from reportgen.languages import LOCALES
+from reportgen.verbs.option_types import locale, moment, some_of, whole
 from reportgen.verbs.options_audit import add_audit_verbs, add_sealing
 from reportgen.verbs.options_foreign import add_foreign
 from reportgen.verbs.options_mail import add_mail_verbs
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -34,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     demo = verb("demo", "make reports from a made-up shop")
     demo.add_argument("--out", type=Path, default=Path("demo-report"), metavar="DIR")
-    demo.add_argument("--users", type=_whole(1), default=400, metavar="N", help="size of the shop (400)")
+    demo.add_argument("--users", type=whole(1), default=400, metavar="N", help="size of the shop (400)")
     demo.add_argument("--overwrite", action="store_true", help="replace a run on other data too")
     _add_build(verb("build", "make one report per user"))
     _add_get(verb("get", "take one report out of a run"))
@@ -57,7 +54,7 @@ def _add_inputs(verb: argparse.ArgumentParser) -> None:
             help="CSV, TSV or Parquet: file, folder or glob; or DATABASE-URL::SELECT ...",
         )  # fmt: skip
     verb.add_argument("--config", metavar="F", help="reportgen.toml")
-    verb.add_argument("--as-of", type=_moment, metavar="TIME", help="ISO time, UTC without a zone (the newest event)")
+    verb.add_argument("--as-of", type=moment, metavar="TIME", help="ISO time, UTC without a zone (the newest event)")
 
 
 def _add_build(build: argparse.ArgumentParser) -> None:
@@ -65,12 +62,18 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     add = build.add_argument
     add("--model", type=Path, metavar="DIR", help="a model made by fit; one is fitted when left out")
     add("--out", type=Path, required=True, metavar="DIR")
-    add("--format", type=_formats, default=("html", "json"), metavar="F,F", help=f"of {','.join(FORMATS)} (html,json)")
-    add("--locale", type=_locale, metavar="TAG", help=f"for users without one of their own: {', '.join(LOCALES)}")
-    add("--n", type=_whole(1), metavar="N", help="products per report")
+    add(
+        "--format",
+        type=some_of(FORMATS),
+        default=("html", "json"),
+        metavar="F,F",
+        help=f"of {','.join(FORMATS)} (html,json)",
+    )
+    add("--locale", type=locale, metavar="TAG", help=f"for users without one of their own: {', '.join(LOCALES)}")
+    add("--n", type=whole(1), metavar="N", help="products per report")
     add("--user", action="append", metavar="ID", help="only this user; may be repeated")
-    add("--limit", type=_whole(1), metavar="N", help="only the first N users")
-    add("--pdf-limit", type=_whole(0), metavar="N", help="PDFs only for the first N users")
+    add("--limit", type=whole(1), metavar="N", help="only the first N users")
+    add("--pdf-limit", type=whole(0), metavar="N", help="PDFs only for the first N users")
     add("--figures", choices=FIGURES, default="cells", help="how heatmaps are drawn")
     add("--templates", type=Path, metavar="DIR", help="own templates, in front of the built-in ones")
     add(
@@ -83,15 +86,15 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on with the same run, or mend it: make what is missing or damaged")
     add("--since", type=Path, metavar="RUN", help="take reports that would be the same over from this finished run")
     add("--copy-to", metavar="URL", help="copy the complete run there: s3://bucket/folder, or what else fsspec knows")
-    add("--workers", type=_whole(1), default=1, metavar="N", help="processes on this machine (1: this one alone)")
+    add("--workers", type=whole(1), default=1, metavar="N", help="processes on this machine (1: this one alone)")
     add("--scheduler", default="", metavar="ADDRESS", help="use the workers of this Dask scheduler: tcp://...")
-    add("--shard-size", type=_whole(1), metavar="N", help="users per shard (1,000; 100 with a PDF for everybody)")
+    add("--shard-size", type=whole(1), metavar="N", help="users per shard (1,000; 100 with a PDF for everybody)")
     packs = build.add_mutually_exclusive_group()
     packs.add_argument("--packs", action="store_true", default=None, help="one ZIP per shard (above 50,000 users)")
     packs.add_argument("--no-packs", dest="packs", action="store_false", help="one file per report, however many")
     add(
         "--user-seconds",
-        type=_whole(0),
+        type=whole(0),
         default=120,
         metavar="N",
         help="the longest step of one user; 0: no limit (120)",
@@ -130,41 +133,6 @@ def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     _add_inputs(evaluate)
     add = evaluate.add_argument
     add("--out", type=Path, metavar="DIR", help="also write evaluation.json and evaluation.html there")
-    add("--n", type=_whole(1), default=10, metavar="N", help="length of the lists that are judged (10)")
-    add("--max-users", type=_whole(1), metavar="N", help="judge at most N users, drawn at random")
+    add("--n", type=whole(1), default=10, metavar="N", help="length of the lists that are judged (10)")
+    add("--max-users", type=whole(1), metavar="N", help="judge at most N users, drawn at random")
     add("--overwrite", action="store_true", help="replace a former evaluation")
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-        return int(text)
-
-    return number
-
-
-def _locale(text: str) -> str:
-    found = choose_locale(text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} {unavailable(text)}")
-    return found
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    words = text.split(",")
-    wrong = next((word for word in words if word not in FORMATS), None)
-    if wrong is not None:
-        raise argparse.ArgumentTypeError(f"{wrong!r} is not available; use one or more of {','.join(FORMATS)}")
-    return tuple(word for word in FORMATS if word in words)
-
-
-def _moment(text: str) -> int:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time; write 2026-01-31 or 2026-01-31T18:00+01:00"
-        ) from None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return (when - _EPOCH) // timedelta(microseconds=1)

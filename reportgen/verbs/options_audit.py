@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reportgen.languages import LOCALES
+from reportgen.verbs.option_types import some_of
 
 #: Forms of an audit report.
 _FORMATS = ("html", "pdf", "json")
@@ -112,21 +113,13 @@ def _add_report(audit: argparse.ArgumentParser) -> None:
     _add_run(audit)
     add = audit.add_argument
     add("--out", type=Path, metavar="DIR", help="where audit.html, audit.pdf and audit.json go (RUN/audit)")
-    add("--format", type=_formats, default=_FORMATS, metavar="F,F", help="of html,pdf,json (all)")
+    add("--format", type=some_of(_FORMATS), default=_FORMATS, metavar="F,F", help="of html,pdf,json (all)")
     add("--locale", choices=LOCALES, help="language of the report (that of the run)")
     add("--against", type=Path, metavar="RUN", help="the run before this one, to tell what changed")
     add(
         "--law-pack", type=Path, action="append", default=[], metavar="F.toml",
         help="an own law pack that the run names; may be repeated",
     )  # fmt: skip
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    words = text.split(",")
-    wrong = next((word for word in words if word not in _FORMATS), None)
-    if wrong is not None:
-        raise argparse.ArgumentTypeError(f"{wrong!r} is not available; use one or more of {','.join(_FORMATS)}")
-    return tuple(word for word in _FORMATS if word in words)
 
 
 def add_law_packs(verb: argparse.ArgumentParser) -> None:

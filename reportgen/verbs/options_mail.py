@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from reportgen.verbs.option_types import whole
+
 #: Makes the parser of a verb from its name and what it does.
 Verb = Callable[[str, str], argparse.ArgumentParser]
 
@@ -61,7 +63,7 @@ def _add_send(send: argparse.ArgumentParser) -> None:
     )
     add("--ca-file", type=Path, metavar="F.pem", help="trust these authorities instead of the system's")
     add("--rate", type=_above(0), default=10.0, metavar="N", help="messages per second at most (10)")
-    add("--limit", type=_whole, metavar="N", help="of the mails of the run only the first N")
+    add("--limit", type=whole(1), metavar="N", help="of the mails of the run only the first N")
     add("--dry-run", action="store_true", help="make and check everything, connect to nobody, write nothing")
     add("--to-override", metavar="ADDRESS", help="a test round: everything to this address, with a journal of its own")
     _add_people(send)
@@ -99,9 +101,3 @@ def _above(least: float) -> Callable[[str], float]:
         return found
 
     return number
-
-
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)

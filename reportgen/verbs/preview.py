@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 
-from reportgen.batch.get import find_report, get_report
 from reportgen.errors import InputError
 from reportgen.mail.outgoing import CRM, EML, FORMATS, read_crm_record
 from reportgen.mail.preview import render_crm_preview, render_preview
 from reportgen.output.durable import replace_file
 from reportgen.post.outbox import open_manifest
 from reportgen.verbs.door import DONE, Door
+from reportgen.verbs.get import report_of
 
 
 def run(given: argparse.Namespace, door: Door) -> int:
@@ -20,11 +20,7 @@ def run(given: argparse.Namespace, door: Door) -> int:
     word = next((word for word in FORMATS if word in formats), None)
     if word is None:
         raise InputError(f"{given.run} has no mails, but {', '.join(formats)}; build it with --format {EML}")
-    found = (
-        find_report(given.run, given.user, word)
-        if given.by_key
-        else get_report(given.run, given.user, door.key(given), word)
-    )
+    found = report_of(given, door, word)
     page = (_service(found) if word == CRM else render_preview(found)).encode("utf-8")
     if given.out is not None:
         replace_file(given.out, page)

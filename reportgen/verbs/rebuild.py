@@ -6,7 +6,7 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from reportgen.explain.privacy import pseudonym
 from reportgen.output.entries import PATH, bucket_of
 from reportgen.output.facts import InputFile, hash_inputs
 from reportgen.output.manifest import key_id, plain_config
+from reportgen.report.record import microseconds
 from reportgen.verbs.door import DONE, FAILED, Door
 from reportgen.verbs.inputs import read_config
 from reportgen.verbs.model import fit_scorer
@@ -91,7 +92,7 @@ def _make(
     given: argparse.Namespace, manifest: dict[str, Any], config: Config, secret: bytes,
     inputs: tuple[InputFile, ...], out: Path,
 ) -> None:  # fmt: skip
-    as_of = _microseconds(manifest["as_of"]) if given.as_of is None else given.as_of
+    as_of = microseconds(manifest["as_of"]) if given.as_of is None else given.as_of
     data = Dataset.from_files(given.events, given.items, given.users, config, not_after=None)
     newest = int(data.timestamps.max()) if data.timestamps.size else as_of
     if 0 <= newest - as_of < 1_000_000:  # the manifest tells whole seconds
@@ -131,10 +132,6 @@ def _users(data: Dataset, secret: bytes, keys: list[str] | None) -> tuple[str, .
         return None
     wanted = set(keys)
     return tuple(str(user) for user in data.user_ids if pseudonym(secret, str(user)) in wanted)
-
-
-def _microseconds(iso: str) -> int:
-    return int(datetime.fromisoformat(iso).timestamp()) * 1_000_000
 
 
 def _compare(given: argparse.Namespace, door: Door, manifest: dict[str, Any], out: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "workers"))
 
 from dask_cluster import FOLDER as WORKERS
-from dask_cluster import Cluster, wait_for_workers
+from dask_cluster import Cluster, clusters, wait_for_workers
 from disturbed import FOLDER, KEY, Told, brew, build, files_of, finish, keys, results, said, until
 
 from reportgen.attention.scorer import AttentionScorer
@@ -39,21 +38,16 @@ def make_cluster(
     tmp_path_factory: pytest.TempPathFactory, need_tool: Callable[[str, str], str]
 ) -> Iterator[Callable[[], Cluster]]:
     """Makes a scheduler with two workers."""
-    if importlib.util.find_spec("distributed") is None:
-        need_tool("dask", "pip install -e '.[dask]'")
-    clusters: list[Cluster] = []
+    with clusters(tmp_path_factory.mktemp, need_tool, (WORKERS, FOLDER)) as empty:
 
-    def make() -> Cluster:
-        clusters.append(Cluster(tmp_path_factory.mktemp("dask"), (WORKERS, FOLDER)))
-        clusters[-1].scheduler()
-        for _ in range(2):
-            clusters[-1].worker()
-        wait_for_workers(clusters[-1], 2)
-        return clusters[-1]
+        def make() -> Cluster:
+            cluster = empty()
+            for _ in range(2):
+                cluster.worker()
+            wait_for_workers(cluster, 2)
+            return cluster
 
-    yield make
-    for cluster in clusters:
-        cluster.close()
+        yield make
 
 
 @pytest.fixture(scope="module")

@@ -18,44 +18,26 @@ from reportgen.errors import OutputError
 from reportgen.output import durable
 from reportgen.output.durable import Durable, clear_leftovers, list_inside, open_inside, replace_file
 
+#: Where `dying` lies.
+TESTS = str(Path(__file__).parents[1])
 NeedTool = Callable[[str, str], str]
 #: Two files of a former commit, both written again, and a new one in a new folder.
 OLD = {"a/one": b"old one", "two": b"old two"}
 NEW = {"a/one": b"new one" * 9, "two": b"new two" * 9, "b/c/three": b"new three"}
-#: A process whose children each write NEW over OLD in a folder of their own. The n-th child dies at the n-th call that durable.py makes:
-#: before it, after it, or halfway through it. With no folder it only counts the calls, in the folder "count".
+#: A process whose children each write NEW over OLD in a folder of their own. The n-th child dies at the n-th call of durable.py
+#: and places.py: before it, after it, or halfway through it. With no folder it only counts the calls, in the folder "count".
 CHILD = f"""
 import os, sys
 from pathlib import Path
-from reportgen.output import durable
+sys.path.insert(0, {TESTS!r})
+from dying import Dying
+from reportgen.output import durable, places
 
 base, how, calls = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 CALLS = ("open", "mkdir", "write", "fsync", "replace", "unlink", "close")
 
-class Dying:
-    count = 0
-
-    def __init__(self, at):
-        self.at = at
-
-    def __getattr__(self, name):
-        real = getattr(os, name)
-        return (lambda *a, **k: self.call(name, real, *a, **k)) if name in CALLS else real
-
-    def call(self, name, real, *args, **more):
-        self.count += 1
-        if self.count != self.at:
-            return real(*args, **more)
-        try:
-            if how == "half" and name == "write":
-                real(args[0], bytes(args[1])[: len(args[1]) // 2])
-            if how == "after":
-                real(*args, **more)
-        finally:
-            os._exit(9)
-
 def write(folder, at):
-    durable.os = Dying(at)
+    durable.os = places.os = Dying(CALLS, how, at)
     with durable.Durable(folder) as out:
         for path, data in {NEW!r}.items():
             out.write(path, data)

@@ -575,9 +575,10 @@ def test_killed_at_any_moment_nobody_gets_two(
 DYING = f"""
 import os, sys, time
 from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
+from dying import Dying
 from mail_server import letters
-from reportgen.output import durable
+from reportgen.output import durable, places
 from reportgen.post import journal as journal_module, smtp
 from reportgen.post.journal import Journal
 from reportgen.post.journal_record import Binding
@@ -586,30 +587,8 @@ from reportgen.post.send import Retries, Server, send
 base, port, how, calls = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 CALLS = ("open", "write", "fsync", "ftruncate", "close")
 
-class Dying:
-    count = 0
-    at = 0
-
-    def __getattr__(self, name):
-        real = getattr(os, name)
-        return (lambda *a, **k: self.call(name, real, *a, **k)) if name in CALLS else real
-
-    def call(self, name, real, *args, **more):
-        self.count += 1
-        if self.count != self.at:
-            return real(*args, **more)
-        try:
-            if how == "half" and name == "write":
-                real(args[0], bytes(args[1])[: len(args[1]) // 2])
-            if how == "after":
-                real(*args, **more)
-        finally:
-            os._exit(9)
-
 def run(path, at):
-    dying = Dying()
-    dying.at = at
-    durable.os = journal_module.os = dying
+    dying = durable.os = places.os = journal_module.os = Dying(CALLS, how, at)
     with Journal(path, Binding({RUN.run_id!r}, {RUN.content!r})) as journal:
         found = send(letters(2), Server("127.0.0.1", port, "none"), journal, sender="", rate=1e6, retries=Retries(),
                      clock=time.monotonic, sleep=time.sleep)

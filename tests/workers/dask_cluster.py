@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,3 +91,22 @@ def wait_for_workers(cluster: Cluster, n: int) -> None:
 
     with distributed.Client(cluster.address, set_as_default=False) as client:
         assert until(lambda: len(client.nthreads()) == n)
+
+
+@contextmanager
+def clusters(
+    make_folder: Callable[[str], Path], need_tool: Callable[[str, str], str], paths: tuple[str, ...] = (FOLDER,)
+) -> Iterator[Callable[[], Cluster]]:
+    """Makes clusters with a scheduler and no workers yet; they end with the block."""
+    if importlib.util.find_spec("distributed") is None:
+        need_tool("dask", "pip install -e '.[dask]'")
+    made: list[Cluster] = []
+
+    def make() -> Cluster:
+        made.append(Cluster(make_folder("dask"), paths))
+        made[-1].scheduler()
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.close()

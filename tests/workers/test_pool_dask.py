@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import socket
@@ -17,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import tasks_for_pool as tasks
-from dask_cluster import FOLDER, Cluster, alive, stat, until, wait_for_workers
+from dask_cluster import FOLDER, Cluster, alive, clusters, stat, until, wait_for_workers
 
 from reportgen.errors import ReportgenError
 from reportgen.workers.dask_pool import DaskPool, versions
@@ -36,18 +35,8 @@ def traces(folder: Path) -> list[tuple[int, int]]:
 def make_cluster(
     tmp_path_factory: pytest.TempPathFactory, need_tool: Callable[[str, str], str]
 ) -> Iterator[Callable[[], Cluster]]:
-    if importlib.util.find_spec("distributed") is None:
-        need_tool("dask", "pip install -e '.[dask]'")
-    clusters: list[Cluster] = []
-
-    def make() -> Cluster:
-        clusters.append(Cluster(tmp_path_factory.mktemp("dask")))
-        clusters[-1].scheduler()
-        return clusters[-1]
-
-    yield make
-    for cluster in clusters:
-        cluster.close()
+    with clusters(tmp_path_factory.mktemp, need_tool) as make:
+        yield make
 
 
 @pytest.fixture(scope="module")
