@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -30,6 +31,17 @@ def test_a_package_that_is_wanted_with_an_extra_is_pinned_with_it(file: str) -> 
     for name, extra in wanted_with_extras():
         if re.search(rf"^{re.escape(name)}\b", text, re.MULTILINE):
             assert re.search(rf"^{re.escape(name)}\[{re.escape(extra)}\]==", text, re.MULTILINE), (file, name, extra)
+
+
+def test_the_libraries_of_the_extractors_are_pinned_beside_the_rest_and_not_in_it() -> None:
+    """They would add half a gigabyte to every environment; PyTorch's pin is the one that the benchmarks ask for."""
+    project = tomllib.loads((REQUIREMENTS.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    models, torch, dev = ((REQUIREMENTS / f"{name}.txt").read_text("utf-8") for name in ("models", "torch", "dev"))
+    assert {"implicit", "keras"} <= set(re.findall(r"^([\w.-]+)==", models, re.MULTILINE))
+    assert re.findall(r"^torch==\S+(?= --hash=sha256:[0-9a-f]{64}$)", torch, re.MULTILINE) == extras["sasrec"]
+    assert not re.search(r"^(torch|keras|implicit|nvidia-\S*)==", dev, re.MULTILINE)
+    assert not set(re.findall(r"^\S+==\S+", models, re.MULTILINE)) & set(re.findall(r"^\S+==\S+", dev, re.MULTILINE))
 
 
 def test_no_lock_file_names_an_address() -> None:
