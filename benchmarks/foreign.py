@@ -1,6 +1,6 @@
 """Does attention name what moves a score? Three kinds of model beside random, and what looking costs.
 
-    python benchmarks/foreign.py [--data ml-100k|shop] [--quick] [--users N] [--seed N] [--wheel PATH]
+    python benchmarks/foreign.py [--data ml-100k|shop] [--models NAME ...] [--quick] [--users N] [--seed N] [--wheel PATH]
 
 Trained are SASRec, a score pooled by a softmax over the history (after NAIS), and our scorer, each without the newest event of
 every user. Then the best new product of a user is scored again without each item of the history, one at a time: the exact
@@ -11,6 +11,10 @@ leave-one-out effects. Beside them stand what each model's attention says, the o
 
 Where `implicit` is installed, its ALS is taken apart too, on whole histories: the contributions of its own formula stand beside
 what solving again without the item gives. Every other model sees the newest 50 items of a user.
+
+Models that libraries bring are named with `--models`: `recbole` is RecBole's SASRec, trained by RecBole's own trainer; `bert4rec` is
+the BERT of `transformers` over items. One that is not installed is passed over, and the line says what to install. Their share
+of held-out items among ten, for all users, stands beside that of the items taken most (`popularity`).
 
 Overhead is the time of a forward pass that is watched divided by that of a plain one, in CPU seconds on one thread. The last line is
 one JSON object.
@@ -24,12 +28,15 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+import _bert4rec
 import _nais
 import _one_thread
+import _recbole
 import numpy as np
 import torch
 from _quality_data import NoDataError, find_wheel, movielens, synthetic
@@ -47,6 +54,8 @@ PLACES = 50
 #: Of what a user took; of all else it is 1. With 1 a contribution of ALS is the loss exactly; 40 is that of Hu, Koren and Volinsky.
 CONFIDENCES = (1, 40)
 LAYERS = ("last", "mean", "rollout")
+USUAL = ("sasrec", "nais", "ours", "als")
+LIBRARIES = {"recbole": _recbole, "bert4rec": _bert4rec}
 
 
 def of_events(data: Dataset, events: list[np.ndarray]) -> Dataset:
@@ -94,6 +103,48 @@ def sasrec_model(model: SASRec) -> Model:
         lambda data, target: (hidden(data) @ network.items.weight[target].detach()).numpy(),
         strengths,
     )
+
+
+def library_model(trained: _recbole.Trained | _bert4rec.Trained) -> Model:
+    """The newest position is the last of the real ones; a mask behind them is no item, and has no place in the order."""
+
+    def codes(data: Dataset) -> np.ndarray:
+        return padded(data, np.arange(data.user_ids.size), PLACES)
+
+    def strengths(data: Dataset, target: int) -> dict[str, np.ndarray]:  # noqa: ARG001
+        mine = codes(data)
+        found = trained.attention(mine)
+        return {f"attention, {name}": aggregate(found, name)[-1, : mine.shape[1]] for name in LAYERS}
+
+    return Model(
+        lambda data: trained.logits(codes(data)),
+        lambda data, target: trained.logits(codes(data))[:, target],
+        strengths,
+    )
+
+
+def quality(data: Dataset, shown: list[np.ndarray], wanted: np.ndarray, model: Model, name: str) -> dict[str, float]:
+    """Recall@10 and NDCG@10 of the held-out item over these users, beside the items that most users took."""
+    asked = of_events(data, shown)
+    counts = np.bincount(data.items, minlength=data.item_ids.size).astype(np.float64)
+    found = {}
+    for kind, scores in ((name, model.all_scores(asked)), ("popularity", np.tile(counts, (len(shown), 1)))):
+        hit = best_new(scores, asked) == wanted[:, None]
+        found[f"{kind}/recall@10"] = float(hit.any(axis=1).mean())
+        found[f"{kind}/ndcg@10"] = float((hit / np.log2(np.arange(2, hit.shape[1] + 2))).sum(axis=1).mean())
+    return found
+
+
+def trained_by_library(
+    name: str, whole: Dataset, data: Dataset, epochs: int, steps: int, seed: int
+) -> _recbole.Trained | _bert4rec.Trained | None:
+    """None, and a line that says so, where the library is not installed."""
+    if not LIBRARIES[name].installed():
+        print(f"{name}: passed over, its library is not installed ({LIBRARIES[name].INSTALL})")
+        return None
+    if name == "recbole":
+        return _recbole.train(whole, PLACES, epochs, seed)
+    return _bert4rec.train(data, PLACES, steps, seed)
 
 
 def nais_model(network: _nais.NAIS) -> Model:
@@ -182,7 +233,7 @@ def measure(
     return found
 
 
-def overhead(network: torch.nn.Module, given: torch.Tensor, repeat: int) -> float:
+def overhead(network: torch.nn.Module, run: Callable[[], object], repeat: int) -> float:
     """CPU seconds watched over CPU seconds plain: the median of pairs that alternate."""
 
     def seconds(watched: bool) -> float:
@@ -190,9 +241,9 @@ def overhead(network: torch.nn.Module, given: torch.Tensor, repeat: int) -> floa
         with torch.no_grad():
             if watched:
                 with watch_attention(network):
-                    network(given)
+                    run()
             else:
-                network(given)
+                run()
         return time.process_time() - start
 
     for watched in (False, True):
@@ -216,11 +267,20 @@ def overheads(model: SASRec, repeat: int) -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(64, PLACES, 64, generator=generator)
     codes = torch.randint(0, model.network_.items.padding_idx, (64, PLACES), generator=generator)
-    return {
-        "overhead/sasrec": overhead(model.network_.eval(), codes, repeat),
-        "overhead/transformer_encoder": overhead(encoder, x, repeat),
-        "overhead/multihead_attention": overhead(Alone().eval(), x, repeat),
+    given = {
+        "sasrec": (model.network_.eval(), codes),
+        "transformer_encoder": (encoder, x),
+        "multihead_attention": (Alone().eval(), x),
     }
+    return {f"overhead/{name}": overhead(part, partial(part, what), repeat) for name, (part, what) in given.items()}
+
+
+def recbole_overhead(trained: _recbole.Trained, repeat: int) -> float:
+    """The same on RecBole's SASRec, by the method that its users call."""
+    numbers = torch.from_numpy(np.random.default_rng(0).integers(1, int(trained.number.max()) + 1, (64, PLACES)))
+    lengths = torch.full((64,), PLACES)
+    given = {trained.model.ITEM_SEQ: numbers, trained.model.ITEM_SEQ_LEN: lengths}
+    return overhead(trained.model, partial(trained.model.full_sort_predict, given), repeat)
 
 
 def als_figures(data: Dataset, users: np.ndarray, seed: int) -> dict[str, list[float]]:
@@ -273,18 +333,21 @@ def table(figures: dict[str, float]) -> Iterator[str]:
             stem = key.removesuffix("/tau")
             cells = (f"{figures[f'{stem}/{m}']:8.3f} ± {figures[f'{stem}/{m}/se']:.3f}" for m in ("tau", "top3"))
             yield f"{stem:34}" + "".join(f"{cell:>16}" for cell in cells)
-    yield from (
-        f"{key:34}{value:16.3g}" for key, value in figures.items() if "overhead" in key or key.endswith("hit@10")
-    )
+    yield from (f"{key:34}{value:16.3g}" for key, value in figures.items() if "overhead" in key or key.endswith("@10"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=["ml-100k", "shop"], default="ml-100k")
+    parser.add_argument(
+        "--models", nargs="+", choices=[*USUAL, *LIBRARIES], default=list(USUAL), metavar="NAME",
+        help=f"{', '.join((*USUAL, *LIBRARIES))} (default: the first four)",
+    )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="few users, and models that have hardly learnt")
     parser.add_argument("--users", type=int, help="users asked about (200; 20 with --quick)")
     parser.add_argument("--epochs", type=int, help="of SASRec (40; 3 with --quick)")
-    parser.add_argument("--steps", type=int, help="of NAIS (1500; 30 with --quick)")
+    parser.add_argument("--steps", type=int, help="of NAIS and BERT4Rec (1500; 30 with --quick)")
+    parser.add_argument("--recbole-epochs", type=int, help="of RecBole's SASRec (3; 1 with --quick)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--wheel", type=Path)
     args = parser.parse_args()
@@ -292,33 +355,48 @@ def main() -> None:
         given or (small if args.quick else usual)
         for given, usual, small in ((args.users, 200, 20), (args.epochs, 40, 3), (args.steps, 1500, 30))
     )
+    recbole_epochs = args.recbole_epochs or (1 if args.quick else 3)
     try:
         data = movielens(find_wheel(args.wheel)) if args.data == "ml-100k" else synthetic(300, 200)
     except NoDataError as error:
         parser.exit(1, f"{error}\n")
-    data, wanted = newest_apart(drop_events(data, ~(strong_mask(data, looking_takes(data)) & (data.values > 0))))
+    whole = drop_events(data, ~(strong_mask(data, looking_takes(data)) & (data.values > 0)))
+    data, wanted = newest_apart(whole)
     shown = [shown_events(data, user) for user in range(data.user_ids.size)]
     able = np.array([user for user, events in enumerate(shown) if events.size >= 4 and wanted[user] >= 0])
     chosen = np.sort(np.random.default_rng(args.seed).choice(able, min(n_users, able.size), replace=False))
-    sasrec = SASRec(places=PLACES, epochs=epochs, random_state=args.seed).fit(data)
-    codes = padded(of_events(data, shown), np.arange(len(shown)), PLACES)
-    nais = _nais.train(codes, data.item_ids.size, steps, args.seed)
-    ours = AttentionScorer(random_state=args.seed, **({"max_users": 60} if args.quick else {})).fit(data)
-    models = {
-        "sasrec": sasrec_model(sasrec),
-        "nais": nais_model(nais),
-        "ours": our_model(ours),
-    }
     figures: dict[str, float] = {}
-    for name, model in models.items():
-        found = measure(name, model, data, [shown[user] for user in chosen], wanted[chosen], args.seed)
-        figures |= dict(summary(found))
-    figures |= dict(summary(als_figures(data, chosen, args.seed)))
-    figures |= overheads(sasrec, 5 if args.quick else 31)
+    asked, sasrec = [shown[user] for user in chosen], None
+    for name in args.models:
+        if name == "als":
+            figures |= dict(summary(als_figures(data, chosen, args.seed)))
+            continue
+        if name in LIBRARIES:
+            trained = trained_by_library(name, whole, data, recbole_epochs, steps, args.seed)
+            if trained is None:
+                continue
+            model = library_model(trained)
+            figures |= quality(data, [shown[user] for user in able], wanted[able], model, name)
+            if name == "recbole":
+                figures |= {f"recbole/by RecBole {key}".replace(" ", "_"): value for key, value in trained.own.items()}
+                figures["overhead/recbole"] = recbole_overhead(trained, 5 if args.quick else 31)
+        elif name == "sasrec":
+            sasrec = SASRec(places=PLACES, epochs=epochs, random_state=args.seed).fit(data)
+            model = sasrec_model(sasrec)
+        elif name == "nais":
+            codes = padded(of_events(data, shown), np.arange(len(shown)), PLACES)
+            model = nais_model(_nais.train(codes, data.item_ids.size, steps, args.seed))
+        else:
+            few = {"max_users": 60} if args.quick else {}
+            model = our_model(AttentionScorer(random_state=args.seed, **few).fit(data))
+        figures |= dict(summary(measure(name, model, data, asked, wanted[chosen], args.seed)))
+    if sasrec is not None:
+        figures |= overheads(sasrec, 5 if args.quick else 31)
     for line in table(figures):
         print(line)
     conditions = {
-        "data": args.data, "users": int(chosen.size), "places": PLACES, "epochs": epochs, "steps": steps, "seed": args.seed,
+        "data": args.data, "models": args.models, "recbole_epochs": recbole_epochs,
+        "users": int(chosen.size), "places": PLACES, "epochs": epochs, "steps": steps, "seed": args.seed,
         "quick": args.quick, "threads": _one_thread.THREADS, "machine": platform.machine(), "python": platform.python_version(),
         "numpy": version("numpy"), "torch": version("torch"),
     }  # fmt: skip

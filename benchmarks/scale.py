@@ -4,8 +4,9 @@
 
 The made-up shop is made, read and fitted first, by a process of its own (`_scale_data.py`). Then the same shards are made several times,
 in turns, by bare loops, by the local pool and by Dask (`_scale_cost.py`), so that the cost of driving a run shows. Then all users
-get their reports. Peak memory is the operating system's: of a worker after each of its shards, of this process at the end. The last line
-is one JSON object.
+get their reports. Peak memory is the operating system's: of a worker after each of its shards, of this process at the end. A peak counts
+the pages of the mapped histories that a worker has looked at so far, which all workers share and the system takes back when it
+needs them; so what workers hold of their own is told apart (Linux). The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import platform
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,13 +44,14 @@ def whole_run(run: RunSettings, data: Dataset, scorer: AttentionScorer) -> dict[
     """One run of everybody: users per second, processor time by stage, bytes and memory."""
     plan = make_plan(run, data, scorer, choose(data, run.key, run.locale, run.users, run.limit))
     peaks: list[int] = []
-    times: list[float] = []
+    held: dict[str, list[int]] = {"own": [], "mapped": []}
 
     def hear(event: str, **facts: Any) -> None:
         if event == "shard_done":
-            times.append(time.perf_counter())
             result = read_result(run.out, plan, facts["shard"])
             peaks.append(result.peak if result else 0)
+            for name, line in (("own", "RssAnon"), ("mapped", "RssFile")):
+                held[name].append(memory_of_children(line))
 
     cpu, own, start = children_seconds(), processor_seconds(), time.perf_counter()
     made = build_run(run, data, scorer, clock=time.perf_counter, hear=hear)
@@ -65,7 +68,20 @@ def whole_run(run: RunSettings, data: Dataset, scorer: AttentionScorer) -> dict[
         "bytes_per_user": made.written / max(made.users.reported, 1),
         "peak_bytes_parent": peak_bytes(), "peak_bytes_worker": max(peaks),
         "peak_bytes_worker_early": early, "peak_bytes_worker_late": late, "worker_growth": late / early - 1,
+        **{f"{name}_bytes_worker_{when}": size for name, sizes in held.items()
+           for when, size in zip(("early", "late"), _early_and_late(sizes), strict=True)},
     }  # fmt: skip
+
+
+def memory_of_children(line: str) -> int:
+    """What the largest of the child processes holds now, by a line of ``/proc/<pid>/status``, in bytes; 0 where there is no such file."""
+    sizes = [0]
+    for listed in Path("/proc/self/task").glob("*/children"):
+        for child in listed.read_text("ascii").split():
+            with suppress(OSError):  # one that has just ended
+                told = dict(row.split(":", 1) for row in Path(f"/proc/{child}/status").read_text("utf-8").splitlines())
+                sizes.append(int(told.get(line, "0 kB").split()[0]) * 1024)
+    return max(sizes)
 
 
 def _early_and_late(peaks: list[int]) -> tuple[int, int]:

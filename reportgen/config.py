@@ -27,6 +27,7 @@ from reportgen.checks import (
     unlike,
 )
 from reportgen.config_audit import LAW_PACKS, Audit
+from reportgen.config_columns import AblationConfig, RecommendationsConfig, WeightsConfig
 from reportgen.errors import ConfigError
 from reportgen.languages import LOCALES, choose_locale, unavailable
 
@@ -236,6 +237,9 @@ class Config:
     events: EventsConfig = EventsConfig()
     items: ItemsConfig = ItemsConfig()
     users: UsersConfig = UsersConfig()
+    weights: WeightsConfig = field(default_factory=WeightsConfig)
+    recommendations: RecommendationsConfig = field(default_factory=RecommendationsConfig)
+    ablation: AblationConfig = field(default_factory=AblationConfig)
     features: dict[str, Feature] = field(default_factory=dict)
     privacy: Privacy = Privacy()
     operator: Operator = Operator()

@@ -1,4 +1,4 @@
-"""What a report can be: the formats that are written, and the ways in which figures are drawn."""
+"""What a report can be, the formats that are written and the ways in which figures are drawn; and how often a model is fitted again."""
 
 from __future__ import annotations
 
@@ -12,3 +12,6 @@ FORMATS = {
 }
 #: ``cells`` are coloured cells of a table; the others are pictures above it.
 FIGURES = ("cells", "png", "svg")
+#: Refits that measure how stable reasons are. From one alone nothing follows, as it cannot be told how much another one would differ.
+REFITS = (0, *range(2, 1001))
+REFITS_TOLD = "give 0 to measure nothing, or 2 to 1000"

@@ -58,6 +58,15 @@ pattern = "POST|M"
 segments = ["club"]
 columns = {user_id = "customer"}
 
+[weights]
+columns = {weight = "attention"}
+
+[recommendations]
+columns = {item_id = "sku"}
+
+[ablation]
+columns = {removed_item_id = "without"}
+
 [features]
 style = "category"
 colours = {kind = "tags", column = "colour", label = {en = "colour", "zh-CN" = "颜色"}}

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "reportgen"
 #: ``__main__.py``) sees everything, and nobody imports from it.
 ROOMS = (
     # the ground floor: single modules, no third-party library but regex
-    ("config", "config_audit", "errors", "checks", "formats", "languages", "text", "version"),
+    ("config", "config_audit", "config_columns", "errors", "checks", "formats", "languages", "text", "version"),
     ("data",),
     ("attention",),
     ("explain",),
@@ -40,6 +40,7 @@ ROOMS = (
 
 #: Library -> the only files that may load it. An import for type checking alone is not a load.
 LIBRARIES: dict[str, tuple[str, ...]] = {
+    "asn1crypto": ("audit/pdf_seal.py",),
     "babel": ("report/words.py",),
     "cryptography": ("audit/*.py",),
     "css_inline": ("mail/render.py",),
@@ -47,7 +48,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "deflate": ("output/zipped.py",),  # packs: half the time of zlib on what was a quarter of a run
     "distributed": ("workers/dask_pool.py",),
     "duckdb": ("data/ingest*.py", "data/csvread.py", "data/reader.py", "data/tables.py"),
-    "fsspec": ("output/remote.py",),
+    "fsspec": ("output/store.py",),
     "jinja2": ("report/html.py", "batch/index.py"),
     # nothing here may cost a user who has none of them a second or a megabyte, so each has one door; the extractor of
     # `implicit` reads a fitted model by its attributes alone
@@ -71,6 +72,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pickle": (),  # a model file must not be able to run code
     "premailer": (),  # beside ours in benchmarks/mail.py only
     "pydyf": ("report/pdf.py",),
+    "pyhanko": ("audit/pdf_seal.py",),  # an extra: who seals no PDF has not got it
+    "pyhanko_certvalidator": ("audit/pdf_seal.py",),
     "pylab": (),
     "regex": ("text.py",),
     "scipy.optimize": ("attention/ranking.py",),

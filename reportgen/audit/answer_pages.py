@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
+from itertools import groupby
 from typing import Any
+
+from markupsafe import Markup
 
 from reportgen.audit.answer_person import Person
 from reportgen.audit.answer_words import Say
-from reportgen.audit.lawpacks import NOT_APPLICABLE, PROVIDED, Control, FieldFound, text_in
+from reportgen.audit.lawpacks import MISSING, NOT_APPLICABLE, PROVIDED, Control, FieldFound, text_in
 from reportgen.audit.probes_facts import at, words
+from reportgen.config import Config
+from reportgen.errors import ConfigError
+from reportgen.report.html import render_page
+from reportgen.report.theme import theme_css, theme_of
+from reportgen.report.words import words as language
 from reportgen.text import clean
 
 _TEXT = 500
-_STYLE = """
-:root{color-scheme:light dark}
-body{font:100%/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem}
-table{border-collapse:collapse;width:100%;table-layout:fixed}
-ul{padding-inline-start:1.1rem;margin:0}
-caption{text-align:start;font-weight:bold;padding-block:.5rem}
-th,td{border:1px solid;padding:.4rem;text-align:start;vertical-align:top;overflow-wrap:break-word}
-li,p{overflow-wrap:break-word}
-.three th:nth-child(2){width:20%}
-@media print{body{max-width:none}}
-"""
+#: Status of a control -> its sentence, and the class that the page gives it.
+_STATUS = {PROVIDED: "provided", MISSING: "missing", NOT_APPLICABLE: "not_applicable"}
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,34 @@ class Page:
     @property
     def about(self) -> list[str]:
         """Whose answer it is, of which run, and what became of the report."""
-        person, say, manifest = self.person, self.say, self.person.manifest
-        told = {"run": at(manifest, "run_id"), "as_of": at(manifest, "as_of"), "model": at(manifest, "model", "id")}
-        lines = [say("lead"), say("person", key=person.key), say("run", **told)]
-        lines += [say("synthetic")] if at(manifest, "synthetic") is True else []
-        return [*lines, say(f"status_{person.status}", reason=clean(person.reason, _TEXT)), *self._whom()]
+        banner = [self.banner] if self.banner else []
+        return [self.say("lead"), self.person_line, self.run_line, *banner, self.status_line, *self.whom]
 
-    def _whom(self) -> list[str]:
+    @property
+    def person_line(self) -> str:
+        """Which customer it is about, by key."""
+        return self.say("person", key=self.person.key)
+
+    @property
+    def run_line(self) -> str:
+        """Run, time and model."""
+        manifest = self.person.manifest
+        told = {"run": at(manifest, "run_id"), "as_of": at(manifest, "as_of"), "model": at(manifest, "model", "id")}
+        return self.say("run", **told)
+
+    @property
+    def banner(self) -> str:
+        """That the data are made up, where they are."""
+        return self.say("synthetic") if at(self.person.manifest, "synthetic") is True else ""
+
+    @property
+    def status_line(self) -> str:
+        """What became of the report."""
+        return self.say(f"status_{self.person.status}", reason=clean(self.person.reason, _TEXT))
+
+    @property
+    def whom(self) -> list[str]:
+        """Who answers for it, and whom to ask."""
         name, contact = (
             words(self.person.manifest, "settings", "config", "operator", key) for key in ("name", "contact")
         )
@@ -68,21 +88,35 @@ class Page:
         sealed = words(self.person.manifest, "merkle", "root")
         return self.say("proof_missing", reason=self.say("no_leaf" if sealed else "no_seal"))
 
+    @property
+    def counted(self) -> str:
+        """How many controls have which status."""
+        found = Counter(_STATUS[control.status] for control in self.person.controls)
+        declared = found["not_applicable"]
+        return self.say("fields_count", provided=found["provided"], missing=found["missing"], declared=declared)
+
+    @property
+    def packs(self) -> list[tuple[str, list[Control]]]:
+        """Title and controls of each law pack."""
+        by_pack = groupby(self.person.controls, key=lambda control: control.pack)
+        return [(self._title(mine[0]), mine) for mine in (list(group) for _, group in by_pack)]
+
+    def _title(self, control: Control) -> str:
+        return self.say("pack", title=text_in(control.pack_title, self.say.locale), date=control.as_of)
+
     def status(self, control: Control) -> str:
         """The status of a control in the reader's language."""
-        if control.status == NOT_APPLICABLE:
-            return self.say("not_applicable", reason=control.reason)
-        return self.say("provided" if control.status == PROVIDED else "missing")
+        return self.say(_STATUS[control.status], reason=control.reason)
 
     def asked(self, control: Control) -> str:
         """The requirement, and whether a lawyer must look at its source."""
         told = text_in(control.requirement, self.say.locale)
-        return f"{told} ({self.say('counsel')})" if control.secondary else told
+        return self.say("asked", requirement=told, counsel=self.say("counsel")) if control.secondary else told
 
-    def found(self, field: FieldFound) -> str:
-        """What was found for a field, or what would fill it."""
+    def found(self, field: FieldFound) -> tuple[str, str]:
+        """Name of a field, and what was found for it, or what would fill it."""
         value = field.value or self.say("absent", remedy=text_in(field.remedy, self.say.locale))
-        return f"{text_in(field.label, self.say.locale)}: {value}"
+        return text_in(field.label, self.say.locale), value
 
 
 def page_text(page: Page) -> bytes:
@@ -95,64 +129,46 @@ def _text(page: Page) -> Iterator[str]:
     yield from (say("title"), "", *page.about, "", say("files").upper(), "")
     yield from (f"{name}: {what}" for name, what in page.files.items())
     yield from ("", say("data").upper(), "", *page.data, "", say("proof").upper(), "", page.proof, "")
-    yield from (say("fields").upper(), "", say("fields_note"))
-    pack = ""
-    for control in page.person.controls:
-        if control.pack != pack:
-            pack = control.pack
-            yield from ("", f"{text_in(control.pack_title, say.locale)} ({control.as_of})")
-        yield from ("", f"[{page.status(control)}] {page.asked(control)}", f"  {clean(control.source, _TEXT)}")
-        yield from (f"  - {page.found(field)}" for field in control.fields)
+    yield from (say("fields").upper(), "", say("fields_note"), page.counted)
+    for title, controls in page.packs:
+        yield from ("", title)
+        for control in controls:
+            yield from ("", f"[{page.status(control)}] {page.asked(control)}", f"  {clean(control.source, _TEXT)}")
+            found = (page.found(field) for field in control.fields)
+            yield from (f"  - {say('field', label=label, value=value)}" for label, value in found)
 
 
 def page_html(page: Page) -> bytes:
-    """README.html: one page that fetches nothing and needs no script."""
-    say = page.say
-    title = escape(say("title"))
-    parts = [
-        f'<!DOCTYPE html>\n<html lang="{escape(say.locale)}">\n<head>\n<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>",
-        *(_p(line) for line in page.about),
-        _table(say("files"), (say("file"), say("what")), [(_link(name), escape(what)) for name, what in page.files.items()]),
-        f"<h2>{escape(say('data'))}</h2>", *(_p(line) for line in page.data),
-        f"<h2>{escape(say('proof'))}</h2>", _p(page.proof),
-        f"<h2>{escape(say('fields'))}</h2>", _p(say("fields_note")), *_packs(page),
-        "</main>\n</body>\n</html>\n",
-    ]  # fmt: skip
-    return "\n".join(parts).encode("utf-8", "backslashreplace")
+    """README.html: one page that fetches nothing and needs no script.
+
+    Raises
+    ------
+    RenderError
+    """
+    values = {
+        "say": page.say, "language": language(page.say.locale), "theme": Markup(_theme(page.person.manifest)),
+        "banner": page.banner, "meta": [page.run_line], "status": page.status_line, "whom": [page.person_line, *page.whom],
+        "files": page.files, "data": page.data, "proof": page.proof, "counted": page.counted,
+        "packs": [{"caption": title, "controls": [_row(page, one) for one in controls]} for title, controls in page.packs],
+    }  # fmt: skip
+    return render_page("answer.html", values).encode("utf-8", "backslashreplace")
 
 
-def _packs(page: Page) -> Iterator[str]:
-    by_pack: dict[str, list[Control]] = {}
-    for control in page.person.controls:
-        by_pack.setdefault(control.pack, []).append(control)
-    heads = tuple(page.say(name) for name in ("requirement", "status", "found"))
-    for mine in by_pack.values():
-        caption = f"{text_in(mine[0].pack_title, page.say.locale)} ({mine[0].as_of})"
-        yield _table(caption, heads, [_row(page, control) for control in mine])
+def _row(page: Page, control: Control) -> dict[str, Any]:
+    return {
+        "asked": page.asked(control),
+        "source": clean(control.source, _TEXT),
+        "status": page.status(control),
+        "kind": _STATUS[control.status],
+        "fields": [page.found(field) for field in control.fields],
+    }
 
 
-def _row(page: Page, control: Control) -> tuple[str, ...]:
-    fields = "".join(f"<li>{escape(page.found(field))}</li>" for field in control.fields)
-    asked = f"{escape(page.asked(control))}<br><small>{escape(clean(control.source, _TEXT))}</small>"
-    return asked, escape(page.status(control)), f"<ul>{fields}</ul>"
-
-
-def _p(text: Any) -> str:
-    return f"<p>{escape(str(text))}</p>"
-
-
-def _link(name: str) -> str:
-    return f'<a href="{escape(name)}">{escape(name)}</a>'
-
-
-def _table(caption: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table whose first cells are the heads of their rows; cells are markup already."""
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    body = "\n".join(
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
-    )
-    kind = ' class="three"' if len(heads) == 3 else ""
-    return f"<table{kind}>\n<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+def _theme(manifest: Mapping[str, Any]) -> str:
+    """The operator's colour, font and paper; nothing where the manifest does not hold what a configuration may hold."""
+    look = at(manifest, "settings", "config", "look") or {}
+    try:
+        wanted = {name: look[name] for name in ("accent", "font", "paper") if look.get(name)}
+        return theme_css(theme_of(Config.from_dict({"look": wanted}).look))
+    except (ConfigError, AttributeError, TypeError):
+        return ""

@@ -12,6 +12,7 @@ from typing import Any
 from reportgen.audit.exceptions import exceptions
 from reportgen.audit.fold import ALL, Fold
 from reportgen.audit.lawpacks import controls, counted, facts_of_run, packs_of
+from reportgen.audit.logo import find_logo
 from reportgen.audit.place import read_manifest, read_small
 from reportgen.audit.sampling import Read, draw
 from reportgen.audit.statistics import changes, summarise
@@ -44,10 +45,13 @@ class Audit:
         What ``audit.json`` holds.
     settings : dict
         Of the run, for the look and the names of features.
+    logo : str
+        The operator's logo as a ``data:`` address, "" for none.
     """
 
     plain: dict[str, Any]
     settings: dict[str, Any]
+    logo: str = ""
 
     def to_json(self) -> str:
         """Sorted keys, no NaN, the same bytes for the same run."""
@@ -94,7 +98,7 @@ def collect(run: Path, read: Read, against: Path | None = None, own: Iterable[Pa
         "against": None if against is None else _against(run, manifest, fold, against),
         "controls": _controls(run, statistics, own),
     }
-    return Audit(plain, manifest["settings"])
+    return Audit(plain, manifest["settings"], find_logo(run, manifest))
 
 
 def read_statistics(run: Path, manifest: Mapping[str, Any]) -> Fold:
@@ -146,7 +150,8 @@ def _against(run: Path, manifest: Mapping[str, Any], fold: Fold, against: Path) 
     if before["run_id"] == manifest["run_id"]:
         raise ConfigError(f"--against {against} is the same run as {run}; name the one before it")
     told = {"run_id": before["run_id"], "as_of": before.get("as_of"), "model": (before.get("model") or {}).get("id")}
-    return told | {"changes": changes(fold, read_statistics(against, before))}
+    measured = {"stability": _listed_json(against, before, STABILITY)}
+    return told | measured | {"changes": changes(fold, read_statistics(against, before))}
 
 
 def _controls(run: Path, statistics: Mapping[str, Any], own: Iterable[Path]) -> dict[str, Any]:

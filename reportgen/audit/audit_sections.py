@@ -11,8 +11,10 @@ from reportgen.audit.audit_words import Speaker
 Plain = Mapping[str, Any]
 
 
-def scope(plain: Plain, told: Speaker) -> Section:
-    """What was looked at."""
+def scope(
+    plain: Plain, told: Speaker, candidates: str = "audit.scope.candidates", events: str = "audit.scope.events"
+) -> Section:
+    """What was looked at; `candidates` and `events` are the names of two counts, which mean something else of another's model."""
     run, sampling = plain["run"], plain["sampling"]
     users, people = run["users"], plain["statistics"]["people"]
     facts = [
@@ -20,8 +22,8 @@ def scope(plain: Plain, told: Speaker) -> Section:
         (told.say("audit.scope.set_aside"), told.count(users["set_aside"])),
         (told.say("audit.scope.opted_out"), told.count(users["opted_out"])),
         (told.say("audit.scope.not_chosen"), told.count(users["not_chosen"])),
-        (told.say("audit.scope.candidates"), told.count(plain["statistics"]["concentration"]["candidates"])),
-        (told.say("audit.scope.events"), told.count(plain["statistics"]["privacy"]["usage"]["used"])),
+        (told.say(candidates), told.count(plain["statistics"]["concentration"]["candidates"])),
+        (told.say(events), told.count(plain["statistics"]["privacy"]["usage"]["used"])),
     ]
     sizes = sampling["sizes"]
     blocks: list[Block] = [
@@ -60,7 +62,7 @@ def drives(plain: Plain, told: Speaker) -> Section:
         ]
     else:
         blocks.append(Text(told.say("audit.drives.no_groups")))
-    return Section("drives", told.say("audit.drives.heading"), (*blocks, *_against(plain["against"], told)))
+    return Section("drives", told.say("audit.drives.heading"), (*blocks, *against(plain["against"], told)))
 
 
 def _kinds(evidence: Sequence[Plain], told: Speaker) -> Table:
@@ -107,12 +109,12 @@ def _people(people: int | None, told: Speaker) -> str:
     return told.say("audit.few_people") if people is None else told.say("audit.n_people", people)
 
 
-def _against(against: Plain | None, told: Speaker) -> list[Block]:
+def against(found: Plain | None, told: Speaker) -> list[Block]:
     """What changed since another run."""
-    if against is None:
+    if found is None:
         return [Text(told.say("audit.against.none"), "note")]
     rows = []
-    for one in against["changes"]:
+    for one in found["changes"]:
         change = one["change"]
         sure = change["low"] is not None and (change["low"] > 0 or change["high"] < 0)
         told_change = told.say("audit.points", change=_signed(100 * change["mean"], told))
@@ -134,7 +136,7 @@ def _against(against: Plain | None, told: Speaker) -> list[Block]:
             )
         )
     columns = (("figure", "wide"), ("before", "num"), ("now", "num"), ("change", "num"), ("clear", "words"))
-    caption = told.say("audit.against.caption", run=told.foreign(against["run_id"]), date=told.day(against["as_of"]))
+    caption = told.say("audit.against.caption", run=told.foreign(found["run_id"]), date=told.day(found["as_of"]))
     return [
         Heading(told.say("audit.against.heading"), "against"),
         Table(caption, _columns(told, columns), tuple(rows), told.say("audit.against.note")),
@@ -146,8 +148,8 @@ def _signed(value: float, told: Speaker) -> str:
     return f"+{said}" if value > 0 and float(f"{value:.1f}") else said
 
 
-def concentration(plain: Plain, told: Speaker) -> Section:
-    """How evenly products are shown, and how much of a list hangs on one reason."""
+def concentration(plain: Plain, told: Speaker, words: str = "spread") -> Section:
+    """How evenly products are shown, and how much of a list hangs on one reason; `words` where what is spread is no reason."""
     found = plain["statistics"]["concentration"]
     shown = _part_of(found["products"], found["candidates"], told)
     figures = (
@@ -168,13 +170,14 @@ def concentration(plain: Plain, told: Speaker) -> Section:
         Table(told.say("audit.spread.caption"), _columns(told, (("figure", "wide"), ("value", "num"))), tuple(rows))
     ]
     strongest, effective, tenths = found["strongest"], found["effective"], found["tenths"]
-    blocks: list[Block] = [Text(told.say("audit.spread.lead")), *tables]
+    blocks: list[Block] = [Text(told.say(f"audit.{words}.lead")), *tables]
     if strongest is not None and sum(tenths):
         blocks.append(Heading(told.say("audit.spread.within"), "within"))
         mean, items = told.percent(strongest["mean"]), told.figure(effective, "effective")
-        blocks.append(Text(told.say("audit.spread.strongest", share=mean, items=items)))
+        blocks.append(Text(told.say(f"audit.{words}.strongest", share=mean, items=items)))
+        column = "strongest" if words == "spread" else "largest"
         names = [told.say("audit.spread.tenth", low=10 * k, high=10 * k + 10) for k in range(10)]
-        blocks.append(_histogram(told, told.say("audit.spread.tenths"), "strongest", names, tenths))
+        blocks.append(_histogram(told, told.say(f"audit.{words}.tenths"), column, names, tenths))
     return Section("concentration", told.say("audit.spread.heading"), tuple(blocks))
 
 
@@ -197,19 +200,19 @@ def _histogram(told: Speaker, caption: str, column: str, names: Sequence[str], c
     return Table(caption, columns, tuple(rows), kind="bars")
 
 
-def age(plain: Plain, told: Speaker) -> Section:
+def age(plain: Plain, told: Speaker, words: str = "age", none: str = "audit.drives.none") -> Section:
     """How old the events are that carry the weight, and of which kind."""
     statistics = plain["statistics"]
     ages = [(_days(one, told), one["share"]) for one in statistics["age"]]
     events = [(_event(one["event"], told), one["share"]) for one in statistics["events"]]
-    blocks: list[Block] = [Text(told.say("audit.age.lead"))]
+    blocks: list[Block] = [Text(told.say(f"audit.{words}.lead"))]
     if any(share is not None and share["mean"] for _, share in ages):
         blocks.append(_shares(told, told.say("audit.age.caption"), "age", ages))
         blocks.append(_shares(told, told.say("audit.age.events_caption"), "event", events))
         blocks.append(Text(told.say("audit.age.source"), "note"))
     else:
-        blocks.append(Text(told.say("audit.drives.none"), "notice"))
-    return Section("age", told.say("audit.age.heading"), tuple(blocks))
+        blocks.append(Text(told.say(none), "notice"))
+    return Section("age", told.say(f"audit.{words}.heading"), tuple(blocks))
 
 
 def _days(one: Plain, told: Speaker) -> str:
@@ -238,23 +241,23 @@ def _shares(told: Speaker, caption: str, column: str, shares: Sequence[tuple[str
     return Table(caption, columns, tuple(rows), kind="bars")
 
 
-def paid(plain: Plain, told: Speaker) -> Section:
-    """Sponsored products and personalised prices."""
+def paid(plain: Plain, told: Speaker, known: str = "") -> Section:
+    """Sponsored products and personalised prices; `known` ends the key of what is known of payment and scores."""
     sponsored, prices = plain["statistics"]["sponsored"], plain["statistics"]["prices"]
-    blocks: list[Block] = [*_marked("sponsored", sponsored, told), *_marked("priced", prices, told)]
+    blocks: list[Block] = [*_marked("sponsored", sponsored, told, known), *_marked("priced", prices, told)]
     if prices["mean"] is not None:
         mean, currency = told.figure(prices["mean"], "price"), told.foreign(prices["currency"] or "")
         blocks.append(Text(told.say("audit.paid.price", mean=mean, currency=currency)))
     return Section("paid", told.say("audit.paid.heading"), tuple(blocks))
 
 
-def _marked(key: str, found: Plain, told: Speaker) -> list[Block]:
+def _marked(key: str, found: Plain, told: Speaker, known: str = "") -> list[Block]:
     if not found["places"]:
         return [Text(told.say(f"audit.paid.no_{key}"))]
     rank, usual = told.number(found["mean_rank"], 2), told.number(found["mean_rank_of_all"], 2)
     share, people = told.percent(found["share"]["mean"]), found["people"]["count"]
     lead = told.say(
-        f"audit.paid.{key}", people, share=share, interval=told.interval(found["share"]), rank=rank, usual=usual
+        f"audit.paid.{key}{known}", people, share=share, interval=told.interval(found["share"]), rank=rank, usual=usual
     )
     ranks = [(one, one["of_them"] / one["places"]) for one in found["ranks"]]
     most = largest([part for _, part in ranks])

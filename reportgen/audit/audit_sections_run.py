@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -50,8 +50,8 @@ def _rules(met: list[Any], told: Speaker) -> Table:
     )
 
 
-def cases(plain: Plain, told: Speaker) -> Section:
-    """The users who were drawn, each with what the record says."""
+def cases(plain: Plain, told: Speaker, tell: Callable[[Plain, Speaker], Iterator[Block]] | None = None) -> Section:
+    """The users who were drawn, each with what the record says; `tell` where records are of another kind."""
     lead = told.say("audit.case.lead", each=told.count(EACH), of_all=told.count(OF_ALL))
     blocks: list[Block] = [Text(lead)]
     for place, case in enumerate(plain["cases"], start=1):
@@ -60,7 +60,7 @@ def cases(plain: Plain, told: Speaker) -> Section:
                 told.say("audit.case.heading", number=told.count(place), key=told.foreign(case["key"])), f"case-{place}"
             )
         )
-        blocks += _case(case, told)
+        blocks += (tell or _case)(case, told)
     if not plain["cases"]:
         blocks.append(Text(told.say("audit.case.none"), "notice"))
     return Section("cases", told.say("audit.case.chapter"), tuple(blocks))
@@ -175,10 +175,21 @@ def _fields(one: Plain, status: str, told: Speaker) -> Iterator[str]:
             yield told.say("audit.control.field", field=label, value=told.foreign(field["value"]))
 
 
-def modelled(plain: Plain, settings: Mapping[str, Any], told: Speaker) -> Section:
-    """Model card and data sheet."""
-    run, config = plain["run"], settings.get("config") or {}
-    model, operator = run["model"] or {}, config.get("operator") or {}
+def modelled(
+    plain: Plain, settings: Mapping[str, Any], told: Speaker, card: tuple[tuple[str, str], ...] | None = None
+) -> Section:
+    """Model card and data sheet; with `card` in place of what is said of our own model."""
+    blocks: list[Block] = [
+        Heading(told.say("audit.model.card"), "card"),
+        Facts(card or _card(plain["run"], settings, told)),
+        Heading(told.say("audit.data.heading"), "sheet"),
+        *_sheet(plain["run"], settings.get("config") or {}, told),
+    ]
+    return Section("model", told.say("audit.model.heading"), tuple(blocks))
+
+
+def _card(run: Plain, settings: Mapping[str, Any], told: Speaker) -> tuple[tuple[str, str], ...]:
+    model = run["model"] or {}
     kinds = told.words.list([told.kind(head, True) for head in model.get("heads", ())])
     counts = {name: told.count(int(model.get(name, 0))) for name in ("users", "items")}
     card = [
@@ -186,23 +197,19 @@ def modelled(plain: Plain, settings: Mapping[str, Any], told: Speaker) -> Sectio
         ("half_lives", told.words.list([_life(life, told) for life in model.get("half_lives", ())]) or _NONE),
         ("fitted", told.say("audit.model.fitted_text", users=counts["users"], items=counts["items"])),
         ("learnt", told.count(int(model.get("users_learnt", 0)))), ("floor", told.count(int(model.get("min_support", 0)))),
-        ("cap", told.count(int(model.get("history_cap", 0)))), ("purpose", _own(operator.get("purpose"), told)),
+        ("cap", told.count(int(model.get("history_cap", 0)))), ("purpose", owner_of(settings, "purpose", told)),
         ("limits", told.say("audit.model.limits_text")),
     ]  # fmt: skip
-    blocks: list[Block] = [
-        Heading(told.say("audit.model.card"), "card"),
-        Facts(tuple((told.say(f"audit.model.{key}"), text) for key, text in card)),
-        Heading(told.say("audit.data.heading"), "sheet"),
-        *_sheet(run, config, told),
-    ]
-    return Section("model", told.say("audit.model.heading"), tuple(blocks))
+    return tuple((told.say(f"audit.model.{key}"), text) for key, text in card)
 
 
 def _life(life: str, told: Speaker) -> str:
     return told.say("audit.model.never") if life == "inf" else told.number(float(life), 0)
 
 
-def _own(text: object, told: Speaker) -> str:
+def owner_of(settings: Mapping[str, Any], name: str, told: Speaker) -> str:
+    """What the operator entered about himself, or that he did not."""
+    text = ((settings.get("config") or {}).get("operator") or {}).get(name)
     return told.foreign(text) if isinstance(text, str) and text.strip() else told.say("audit.not_entered")
 
 
@@ -217,7 +224,7 @@ def _sheet(run: Plain, config: Mapping[str, Any], told: Speaker) -> Iterator[Blo
         yield Table(told.say("audit.data.tables"), columns, tuple(rows))
     files = [
         row(
-            Cell("head", told.foreign(file["name"])),
+            Cell("head", told.foreign(file["name"]), _columns(file, told)),
             Cell("num", told.count(file["bytes"])),
             Cell("code", file["sha256"]),
         )
@@ -229,17 +236,26 @@ def _sheet(run: Plain, config: Mapping[str, Any], told: Speaker) -> Iterator[Blo
             columns_of(told, (("file", "wide"), ("bytes", "num"), ("sha256", "long"))),
             tuple(files),
         )
-    privacy, operator = config.get("privacy") or {}, config.get("operator") or {}
+    privacy = config.get("privacy") or {}
     sensitive = privacy.get("sensitive", "fold")
     yield Facts(
         (
             (told.say("audit.data.as_of"), told.day(run["as_of"])),
             (told.say("audit.data.sensitive"), told.say(f"audit.data.sensitive_{sensitive}")),
             (told.say("audit.data.floor"), told.count(int(privacy.get("support_floor", 0)))),
-            (told.say("audit.data.retention"), _own(operator.get("retention"), told)),
+            (told.say("audit.data.retention"), owner_of({"config": config}, "retention", told)),
             (told.say("audit.data.made_up"), told.say("audit.yes" if run["synthetic"] else "audit.no")),
         )
     )
+
+
+def _columns(file: Plain, told: Speaker) -> str:
+    """The columns that were read from a file, by our names, and where they have another there, that one."""
+    found = file.get("columns")
+    if not isinstance(found, Mapping):
+        return ""
+    names = [ours if ours == theirs else f"{ours} = {theirs}" for ours, theirs in sorted(found.items())]
+    return told.say("audit.data.columns", what=told.foreign(", ".join(names)))
 
 
 def proven(plain: Plain, told: Speaker) -> Section:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from reportgen.audit.audit_blocks import (
@@ -27,6 +29,10 @@ from reportgen.audit.statistics_groups import OUTCOMES as MEASURES
 _FIDELITY = (
     ("comprehensiveness@3", "higher"), ("sufficiency@3", "lower"), ("pos@{n}", "lower"), ("neg@{n}", "higher"),
     ("del", "lower"), ("ins", "higher"), ("cdcg", "lower"), ("loo_rank", "higher"),
+)  # fmt: skip
+#: What stays or does not from refit to refit, and which way is better.
+_STAYED = (
+    ("top3", "higher"), ("first_reason", "higher"), ("first_item", "higher"), ("same_sign", "higher"), ("flipped", "lower"),
 )  # fmt: skip
 _METHODS = ("ours", "item_cosine", "embedding_cosine", "recency", "random")
 
@@ -122,29 +128,60 @@ def _support(plain: Plain, told: Speaker) -> list[Block]:
 def stable(plain: Plain, told: Speaker) -> Section:
     """Would other people in the data have given the same reasons."""
     found = plain["stability"]
-    if not found or found.get("measured") is False:
+    if not found:
         blocks: list[Block] = [Text(told.say("audit.stable.none"), "notice"), Text(told.say("audit.stable.known"))]
-        return Section("stable", told.say("audit.stable.heading"), tuple(blocks))
-    names = [name for name in ("top3", "first_reason", "first_item", "same_sign", "flipped") if name in found]
-    rows = [
-        row(
-            Cell("head", told.say(f"audit.stable.{name}")),
-            bar(found[name]["mean"], None, None, 1.0),
-            Cell(
-                "num",
-                told.percent(found[name]["mean"]),
-                told.say("audit.trust.error", error=told.percent(found[name]["se"])),
-            ),
-        )
-        for name in names
+    elif not found["measured"]:
+        blocks = [Text(told.say("audit.stable.few", found["n_users"], needed=told.count(found["needed"])), "notice")]
+    else:
+        before = (plain["against"] or {}).get("stability") or {}
+        blocks = _stayed(found, before if before.get("measured") else None, told)
+    return Section("stable", told.say("audit.stable.heading"), tuple(blocks))
+
+
+def _stayed(found: Plain, before: Plain | None, told: Speaker) -> list[Block]:
+    """How much stayed from refit to refit: over all people, and person by person."""
+    share = {name: told.percent(found[name]["mean"]) for name, _ in _STAYED}
+    strongest = share.pop("top3")
+    people = {"people": told.count(found["n_drawn"]), "users": told.count(found["n_users"])}
+    rows = []
+    for name, better in _STAYED:
+        one, was = found[name], [told.num(before[name])] if before else []
+        spread = told.say("audit.stable.spread", points=told.number(100 * found["spread"][name]))
+        detail = told.say("audit.stable.detail", better=told.say(f"audit.trust.{better}"), spread=spread)
+        label = Cell("head", told.say(f"audit.stable.{name}"), detail)
+        rows.append(row(label, bar(one["mean"], one["low"], one["high"], 1.0), told.num(one), *was))
+    columns = [("figure", "wide"), ("share", "plot"), ("share_interval", "num")]
+    columns += [("before", "num")] if before else []
+    return [
+        Text(told.say("audit.stable.lead", found["n_boot"], **people)),
+        Text(told.say("audit.stable.conclude", strongest=strongest, **share)),
+        Table(
+            told.say("audit.stable.caption"),
+            columns_of(told, columns),
+            tuple(rows),
+            told.say("audit.stable.note"),
+        ),
+        _by_person(found, told),
+        _control(found["unchanged"], told),
+        Text(told.say("audit.stable.scope")),
     ]
-    columns = columns_of(told, (("figure", "wide"), ("share", "plot"), ("value", "num")))
-    lead = Text(told.say("audit.stable.lead", int(found.get("n_boot", 0))))
-    return Section(
-        "stable",
-        told.say("audit.stable.heading"),
-        (lead, Table(told.say("audit.stable.caption"), columns, tuple(rows))),
-    )
+
+
+def _by_person(found: Plain, told: Speaker) -> Table:
+    """People by how often their first reason stayed."""
+    counts, edges = found["by_user"]["first_reason"], [told.number(100 * edge, 0) for edge in found["edges"]]
+    names = [told.say("audit.stable.below", low=low, high=high) for low, high in pairwise(edges[:-1])]
+    names.append(told.say("audit.stable.bin", low=edges[-2], high=edges[-1]))
+    table = histogram(told, told.say("audit.stable.by_person"), "refits", names, counts)
+    return replace(table, columns=columns_of(told, (("refits", "wide"), ("share", "plot"), ("people", "num"))))
+
+
+def _control(same: Plain, told: Speaker) -> Text:
+    """One fit on all people as they are: it tells whether the model of the run was learnt from its data."""
+    if all(same[name] == (better == "higher") for name, better in _STAYED):
+        return Text(told.say("audit.stable.same"))
+    share = {name: told.percent(same[name]) for name in ("first_reason", "first_item")}
+    return Text(told.say("audit.stable.other_model", **share), "notice")
 
 
 def fair(plain: Plain, told: Speaker) -> Section:

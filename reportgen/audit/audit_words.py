@@ -23,10 +23,12 @@ class Speaker:
     words : Words
     settings : mapping
         Settings of the run as its manifest holds them: the operator's names of features.
+    weights : str
+        ``attention`` or ``contribution`` where the run is about another model: its shares are none of reasons.
     """
 
-    def __init__(self, words: Words, settings: Mapping[str, Any]) -> None:
-        self.words, self.count = words, words.count
+    def __init__(self, words: Words, settings: Mapping[str, Any], weights: str = "") -> None:
+        self.words, self.count, self.weights = words, words.count, weights
         features = (settings.get("config") or {}).get("features") or {}
         self.labels = {feature: self._label(feature, told or {}) for feature, told in features.items()}
 
@@ -46,12 +48,16 @@ class Speaker:
 
     def measure(self, measure: str) -> str:
         """A measure, or a kind of evidence."""
-        return self.kind(measure.removeprefix("kind/")) if "/" in measure else self.say(f"audit.measure.{measure}")
+        if "/" in measure:
+            return self.kind(measure.removeprefix("kind/"))
+        key = f"audit.measure.{measure}_{self.weights}"
+        return self.say(key if key in self.words else f"audit.measure.{measure}")
 
     def dimension(self, dimension: str) -> str:
         """A way to group people."""
         if dimension in (LANGUAGE, HISTORY):
-            return self.say("audit.dimension.language" if dimension == LANGUAGE else "audit.dimension.history")
+            named = "audit.dimension.language" if dimension == LANGUAGE else "audit.dimension.history"
+            return self.say("audit.looked.events" if self.weights and dimension == HISTORY else named)
         return name(clean(dimension, _NAME))
 
     def group(self, dimension: str, group: str) -> str:

@@ -35,6 +35,9 @@ def find_causes(before: dict[str, Any], after: dict[str, Any]) -> list[Cause]:
     for part, kind in CAUSES.items():
         for name, old, new in _differing(_named(before.get(part)), _named(after.get(part)), ""):
             found.append(Cause(kind, name, _short(old), _short(new)))
+    exact = [side.get("as_of_microseconds") for side in (before, after)]  # which older manifests do not tell
+    if None not in exact and exact[0] != exact[1] and before.get("as_of") == after.get("as_of"):
+        found.append(Cause(CAUSES["as_of"], "in microseconds", *map(str, exact)))
     return found
 
 

@@ -25,10 +25,21 @@ _WORD = "json"
 
 @dataclass
 class Said:
-    """What one record says: products in their order, and the share of each kind of evidence in their points."""
+    """What one record says.
+
+    Attributes
+    ----------
+    items : list of str
+        Products in their order.
+    shares : dict of str to float
+        Of each kind of evidence in their points; of another model, of each feature in its weights where its table splits them.
+    weights : dict of (str, str) to float
+        Of another model, the share of each history item in the weight of each product; empty for our own.
+    """
 
     items: list[str]
     shares: dict[str, float]
+    weights: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass
@@ -39,7 +50,7 @@ class Diff:
     ----------
     users : list of dict
         Users in both runs whose record changed: ``user``, ``new`` and ``gone`` products, ``moved`` ones (rank before and after),
-        ``shares`` (kind of evidence -> change).
+        ``shares`` (kind of evidence -> change), ``weights`` (of another model: products with other weights).
     summary : dict
     causes : list of dict
     """
@@ -75,7 +86,7 @@ def diff_runs(first: Path, second: Path) -> Diff:
         for kind in old[key].shares.keys() | new[key].shares.keys():
             kinds[kind].append(new[key].shares.get(kind, 0.0) - old[key].shares.get(kind, 0.0))
         counts["list_changed"] += old[key].items != new[key].items
-        counts["reasons_changed"] += bool(found.get("shares"))
+        counts["reasons_changed"] += bool(found.get("shares") or found.get("weights"))
         if found:
             diff.users.append({"user": key} | found)
     both = len(overlaps)
@@ -106,8 +117,17 @@ def _changed(old: Said, new: Said) -> dict[str, Any]:
         "gone": [item for item in old.items if item not in now],
         "moved": moved,
         "shares": shares,
+        "weights": _other_weights(old, new),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _other_weights(old: Said, new: Said) -> list[str]:
+    """Products of both lists on whose reasons another model's weight lies otherwise."""
+    both = set(old.items) & set(new.items)
+    pairs = {pair for pair in old.weights.keys() | new.weights.keys() if pair[0] in both}
+    gaps = {pair: abs(new.weights.get(pair, 0.0) - old.weights.get(pair, 0.0)) for pair in pairs}
+    return sorted({item for (item, _), gap in gaps.items() if gap > _SAME})
 
 
 def _records(run: Path, manifest: dict[str, Any]) -> dict[str, Said]:
@@ -135,12 +155,25 @@ def _read_all(run: Path, manifest: dict[str, Any]) -> Iterator[tuple[str, bytes]
 def _said(data: bytes, key: str) -> Said:
     try:
         products = orjson.loads(data)["recommendations"]
-        points: defaultdict[str, float] = defaultdict(float)
-        for product in products:
-            for kind, value in product["heads"].items():
-                points[kind] += abs(value)
-        total = fsum(points.values())
+        points, weights = defaultdict[str, float](float), dict[tuple[str, str], float]()
         names = [str(product.get("item_id") or product.get("title")) for product in products]
-        return Said(names, {kind: value / total for kind, value in points.items()} if total else {})
+        for name, product in zip(names, products, strict=True):
+            for kind, value in product["heads"].items() if "heads" in product else _features(product):
+                points[kind] += abs(value)
+            if "heads" not in product:
+                weights |= {(name, _place(reason)): reason["share"] for reason in product["reasons"]}
+        total = fsum(points.values())
+        return Said(names, {kind: value / total for kind, value in points.items()} if total else {}, weights)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutputError(f"the record of {key} is damaged ({error}); verify the run first") from error
+
+
+def _features(product: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """The weights of another model by feature."""
+    for reason in product["reasons"]:
+        yield from reason.get("by_feature", {}).items()
+
+
+def _place(reason: dict[str, Any]) -> str:
+    """What tells a reason from the others of a product: the item, or the group that it sums."""
+    return str(reason.get("history_item_id") or reason.get("title") or ("folded" if "folded" in reason else "others"))

@@ -163,10 +163,7 @@ def find_signer(path: Path | None, environment: Mapping[str, str], note: Callabl
     if path is None and not told:
         return None
     path = path or Path(told)
-    data, mode = _read(path, "--signing-key")
-    if mode & _OTHERS:
-        note(f"{path} can be read by others (mode {mode & 0o777:04o}); chmod 600 it, and make a new key if it leaked")
-    return _signer(data, str(path))
+    return _signer(read_secret(path, "--signing-key", note), str(path))
 
 
 def _signer(data: bytes, source: str) -> Signer:
@@ -198,9 +195,32 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     return key
 
 
-def _read(path: Path, option: str) -> tuple[bytes, int]:
+def read_secret(path: Path, option: str, note: Callable[[str], None], most: int = _MOST) -> bytes:
+    """The first `most` bytes of a file that only its owner should read; where others can, a warning says so.
+
+    Parameters
+    ----------
+    path : Path
+    option : str
+        Of the command line, by which another file can be named.
+    note : callable
+        Takes the warning.
+    most : int
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read.
+    """
+    data, mode = _read(path, option, most)
+    if mode & _OTHERS:
+        note(f"{path} can be read by others (mode {mode & 0o777:04o}); chmod 600 it, and make a new key if it leaked")
+    return data
+
+
+def _read(path: Path, option: str, most: int = _MOST) -> tuple[bytes, int]:
     try:
         with open(path, "rb") as file:
-            return file.read(_MOST), os.fstat(file.fileno()).st_mode
+            return file.read(most), os.fstat(file.fileno()).st_mode
     except OSError as error:
         raise ConfigError(f"{path}: the key cannot be read ({error.strerror}); name another with {option}") from error

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from reportgen.audit.fold_foreign import measure_foreign
 from reportgen.audit.fold_frame import Frame
 from reportgen.audit.fold_measures import Case, measure
 from reportgen.errors import OutputError
+from reportgen.explain.foreign import ForeignExplanation
 
 SCHEMA = "reportgen.statistics/1"
 #: Shares are counted in this part of one.
@@ -72,7 +74,8 @@ class Fold:
             self._block(cases[start : start + _BLOCK])
 
     def _block(self, cases: Sequence[Case]) -> None:
-        found = measure(cases, self.frame)
+        foreign = isinstance(cases[0].why, ForeignExplanation)  # a run has pages of one kind
+        found = measure_foreign(cases, self.frame) if foreign else measure(cases, self.frame)
         self.users += len(cases)
         self.counts.update(found.counts)
         self.items.update(found.items)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from reportgen.audit.fold_frame import AGE_EDGES, Frame
 from reportgen.explain.explanation import Counterfactual, Explanation
+from reportgen.explain.foreign import ForeignExplanation
 from reportgen.explain.privacy import FOLDED
 from reportgen.report.stack import Stack
 
-_DAY = 86_400_000_000
+DAY = 86_400_000_000
 #: Beyond it a number in a column of prices is a mistake; it also keeps sums of squares of cents within 64 bits.
 _MOST_PRICE = 1e6
 #: From this share on, one item of the history carries a list, or items that are not shown do.
-_CARRIES, _MOSTLY = 0.9, 0.5
+CARRIES, MOSTLY = 0.9, 0.5
 #: Parts of one whole, of which most users have only some: a part that a user does not have is not counted, so that it does not matter
 #: whether others who are measured at the same time have it. Whoever has a reason at all is counted by ``strongest``.
 PARTS = ("kind/", "age/", "event/")
@@ -36,7 +37,8 @@ class Case:
 
     Attributes
     ----------
-    why : Explanation
+    why : Explanation or ForeignExplanation
+        The latter where the page is about another model: see `reportgen.audit.fold_foreign`.
     key : str
         Pseudonym.
     locale : str
@@ -45,7 +47,7 @@ class Case:
         Segment columns of the user.
     """
 
-    why: Explanation
+    why: Explanation | ForeignExplanation
     key: str
     locale: str
     row: dict[str, object] = field(default_factory=dict)
@@ -78,13 +80,13 @@ class Measured:
 
 
 def measure(cases: Sequence[Case], frame: Frame) -> Measured:
-    """Measure some users; what is found of one does not depend on the others."""
-    out = Measured()
+    """Measure some users with reasons of our own; what is found of one does not depend on the others."""
+    out, whys = Measured(), [case.why for case in cases if isinstance(case.why, Explanation)]
     places: dict[tuple[str, ...], list[int]] = {}
-    for place, case in enumerate(cases):  # those with items that are not shown have one kind of evidence more
-        places.setdefault(case.why.model.heads, []).append(place)
+    for place, why in enumerate(whys):  # those with items that are not shown have one kind of evidence more
+        places.setdefault(why.model.heads, []).append(place)
     for mine in places.values():
-        part = _Part([cases[place].why for place in mine], frame)
+        part = _Part([whys[place] for place in mine], frame)
         for name, values in part.values().items():
             whole = out.values.setdefault(name, np.full(len(cases), np.nan))
             whole[mine] = values * (1.0 if name == "price" else 1e6)
@@ -117,7 +119,7 @@ class _Part:
         details = [detail for why in whys for detail in why.picks.details]
         self.sponsored = np.array([bool(detail.get("sponsored")) for detail in details], dtype=bool)
         self.priced = np.array([bool(detail.get("price_personalised")) for detail in details], dtype=bool)
-        self.price = np.array([self._cents(detail) for detail in details], dtype=np.float64)
+        self.price = np.array([cents(detail, frame.currency) for detail in details], dtype=np.float64)
         self.found = [found for why in whys for found in _counterfactuals(why)]
         self._by_line()
 
@@ -126,7 +128,7 @@ class _Part:
         stack = self.stack
         begin = np.cumsum([0, *stack.widths])[self.user[stack.where[0]]] + stack.where[1]
         as_of = np.repeat([why.as_of for why in self.whys], stack.widths)
-        age = (as_of - _joined([why.past.date for why in self.whys])) // _DAY
+        age = (as_of - _joined([why.past.date for why in self.whys])) // DAY
         self.age = np.searchsorted(AGE_EDGES, age)[begin]
         kinds: dict[str, int] = {}
         told = [str(kind) for why in self.whys for kind in why.past.event_type.tolist()]
@@ -136,11 +138,6 @@ class _Part:
         self.plus = stack.by_product(np.maximum(stack.net, 0.0)[:, None])[:, 0]
         self.minus = stack.by_product(np.maximum(-stack.net, 0.0)[:, None])[:, 0]
         self.base = np.maximum(stack.column("base"), 0.0)
-
-    def _cents(self, detail: dict[str, object]) -> float:
-        price = detail.get("price")
-        fits = str(detail.get("currency") or "") == self.frame.currency
-        return price * 100.0 if fits and isinstance(price, float | int) and 0 <= price <= _MOST_PRICE else math.nan
 
     def _mean(self, values: np.ndarray, there: np.ndarray) -> np.ndarray:
         """Mean of a number of products over those of each user's products that have it; NaN where none has."""
@@ -216,10 +213,10 @@ class _Part:
             "without_reason": none & (used > 0) & (self.lists > 0),
             "empty": self.lists == 0,
             "short": (self.lists < self.frame.n) & (self.lists > 0),
-            "carried": np.nan_to_num(most) >= _CARRIES,
-            "popular": np.nan_to_num(_ratio(self._sum(self.base), self._sum(self.base + self.plus))) > _MOSTLY,
+            "carried": np.nan_to_num(most) >= CARRIES,
+            "popular": np.nan_to_num(_ratio(self._sum(self.base), self._sum(self.base + self.plus))) > MOSTLY,
             "folded": np.array([why.past.hidden.any() for why in self.whys], dtype=bool),
-            "mostly_folded": np.nan_to_num(folded) > _MOSTLY,
+            "mostly_folded": np.nan_to_num(folded) > MOSTLY,
             "excluded": np.array([why.usage.excluded > 0 for why in self.whys], dtype=bool),
             "capped": np.array([why.usage.capped > 0 for why in self.whys], dtype=bool),
             "against": self._sum(self.minus) > 0,
@@ -238,6 +235,13 @@ class _Part:
         if FOLDED not in self.stack.heads:
             return np.zeros(self.size)
         return self._mean(self.heads[:, self.stack.heads.index(FOLDED)], self.reasoned)
+
+
+def cents(detail: Mapping[str, object], currency: str) -> float:
+    """The price of a product in hundredths of the currency in which prices are compared; NaN where it has none."""
+    price = detail.get("price")
+    fits = str(detail.get("currency") or "") == currency
+    return price * 100.0 if fits and isinstance(price, float | int) and 0 <= price <= _MOST_PRICE else math.nan
 
 
 def _counterfactuals(why: Explanation) -> Sequence[Counterfactual | None]:

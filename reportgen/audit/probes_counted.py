@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from reportgen.audit.fold_foreign import SHIFTED_TAU, kind_of
 from reportgen.audit.fold_frame import HISTORY, LANGUAGE
-from reportgen.audit.probes_facts import Facts, at, number
+from reportgen.audit.probes_facts import Facts, at, number, words
 from reportgen.audit.probes_run import column
+from reportgen.report.foreign_record import SCHEMA as FOREIGN_SCHEMA
 
 _MOST_NAMED = 6
 _TOLERANCE = 1e-9
@@ -47,10 +49,46 @@ def _told(facts: Facts, name: str) -> str | None:
 
 def _reasons(facts: Facts) -> str | None:
     """Reasons were told; a share of none at all is none."""
+    if foreign(facts):
+        return _borne_out(facts)
     if facts.record is not None:
         return _told(facts, "reasons")
     found = _mean(facts, "reasoned")
     return _share(facts, "reasoned") if found and found[1] > 0 else None
+
+
+def foreign(facts: Facts) -> str:
+    """Kind of the weights, ``attention`` or ``contribution``, where the pages are about another model; empty for our own."""
+    if facts.record is not None:
+        return (words(facts.record, "kind") or "") if words(facts.record, "schema") == FOREIGN_SCHEMA else ""
+    counts = at(facts.statistics, "counts")
+    return kind_of(counts) if isinstance(counts, Mapping) else ""
+
+
+def _borne_out(facts: Facts) -> str | None:
+    """Of another model's products, those with something that may be called a reason: a measured effect, or parts that add up.
+
+    Attention alone says where a model looked, and is none.
+    """
+    if facts.record is not None:
+        items = _products(facts.record)
+        there = sum(at(item, "adds_up") is True or any(map(_has_effect, item.get("reasons") or ())) for item in items)
+        return f"{there} / {len(items)}" if there else None
+    measured = _counts(facts, "measured_products")
+    if measured:
+        return f"{measured} / {_counts(facts, 'products')}"
+    found = _mean(facts, "adds_up")
+    return _share(facts, "adds_up") if found and found[1] > 0 else None
+
+
+def _has_effect(reason: object) -> bool:
+    return at(reason, "effect") is not None
+
+
+def _of(facts: Facts, told: str | None) -> str | None:
+    """Shares with what they are shares of, where that is no reason of ours."""
+    kind = foreign(facts)
+    return f"{kind}: {told}" if told and kind else told
 
 
 def _counterfactuals(facts: Facts) -> str | None:
@@ -71,12 +109,21 @@ def _data_used(facts: Facts) -> str | None:
 
 
 def _sums(facts: Facts) -> str | None:
-    """Base and parts of each product add up to its score: in a run, of every report made; `verify` adds up again."""
+    """Base and parts of each product add up to its score: in a run, of every report made; `verify` adds up again.
+
+    Attention never does. What another model says of its scores was checked product by product.
+    """
+    kind = foreign(facts)
+    if facts.record is None and kind:
+        found = _mean(facts, "adds_up")
+        whole = found is not None and found == (number(facts.manifest, "users", "reported"), 1.0)
+        return f"{found[0]} / {found[0]}" if found and whole else None
     if facts.record is None:
         reported = number(facts.manifest, "users", "reported")
         return f"{reported:.0f} / {reported:.0f}" if reported and _mean(facts, "reasoned") else None
     items = _products(facts.record)
-    return f"{len(items)} / {len(items)}" if items and all(map(_adds_up, items)) else None
+    holds = all(at(item, "adds_up") is True for item in items) if kind else all(map(_adds_up, items))
+    return f"{len(items)} / {len(items)}" if items and holds else None
 
 
 def _adds_up(item: Mapping[str, Any]) -> bool:
@@ -95,7 +142,7 @@ def _evidence(facts: Facts) -> str | None:
     # A kind is counted only where a person has it; the others have none of it.
     shares = {kind: n * mean / everybody[0] for kind, (n, mean) in ((k, m) for k, m in means.items() if m)}
     told = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in told[:_MOST_NAMED]) or None
+    return _of(facts, ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in told[:_MOST_NAMED]) or None)
 
 
 def _groups(facts: Facts) -> dict[str, int]:
@@ -112,7 +159,8 @@ def _segments(facts: Facts) -> str | None:
 
 def _stability(facts: Facts) -> str | None:
     found = at(facts.statistics, "stability")
-    return "audit/stability.json" if isinstance(found, Mapping) and found else None
+    there = isinstance(found, Mapping) and found and found.get("measured") is not False
+    return "audit/stability.json" if there else None
 
 
 def _ages(facts: Facts) -> str | None:
@@ -133,7 +181,10 @@ def _priced(facts: Facts) -> str | None:
 
 
 def _fidelity(facts: Facts) -> str | None:
-    """The measure beside removing items blindly, on how many users."""
+    """The measure beside removing items blindly, on how many users; of another model the rank agreement with measured effects."""
+    if foreign(facts):
+        found = _mean(facts, SHIFTED_TAU)
+        return f"Kendall's tau {found[1] - 1:.3f} (n = {found[0]})" if found else None
     if at(facts.fidelity, "measured") is not True:
         return None
     ours, blind = (
@@ -154,7 +205,7 @@ PROBES = {
     "report.sums": _sums,
     "statistics.evidence": _evidence,
     "statistics.segments": _segments,
-    "statistics.concentration": lambda facts: _share(facts, "strongest"),
+    "statistics.concentration": lambda facts: _of(facts, _share(facts, "strongest")),
     "statistics.age": _ages,
     "statistics.sponsored": _sponsored,
     "statistics.personalised_prices": _priced,

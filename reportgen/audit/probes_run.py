@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reportgen.audit.probes_facts import Facts, at, number, words
@@ -102,17 +102,21 @@ def _errors(facts: Facts) -> str | None:
 
 
 def column(facts: Facts, table: str, column: str) -> str | None:
-    """A column that was surely read: the configuration maps it, or the manifest lists it among those of the input."""
-    mapped = words(facts.config, table, "columns", column)
-    if mapped:
-        return mapped
-    rows = [row for row in _rows(facts, "inputs") if at(row, "table") == table]
-    return column if any(column in (at(row, "columns") or ()) for row in rows) else None
+    """What a column is called that was surely read from every file of a table, whatever stands in it; None where one lacks it.
+
+    The manifest lists the columns of each input. Of manifests from before it did, the configuration counts: what it maps must be there.
+    """
+    rows = _rows(facts, "inputs")
+    if not any(isinstance(at(row, "columns"), Mapping) for row in rows):
+        return words(facts.config, table, "columns", column)
+    found = [at(row, "columns", column) for row in rows if at(row, "table") == table]
+    return ", ".join(sorted({str(name) for name in found})) if found and all(found) else None
 
 
 def _opted_out(facts: Facts) -> str | None:
-    count = number(facts.manifest, "users", "opted_out")
-    return f"{count:.0f}" if count else column(facts, "users", "opted_out")
+    """Who opted out is known: somebody did, or the column was read and nobody has."""
+    count, read = number(facts.manifest, "users", "opted_out"), column(facts, "users", "opted_out")
+    return f"{count:.0f} ({read})" if read else f"{count:.0f}" if count else None
 
 
 def _pseudonyms(facts: Facts) -> str | None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 from reportgen.audit.fold import ALL, Fold
 from reportgen.errors import ReportgenError
+from reportgen.report.foreign_record import SCHEMA as FOREIGN_SCHEMA
 
-#: Strata in their order: a case is told in the first that it was drawn for.
+#: Strata in their order: a case is told in the first that it was drawn for. Runs about another model have `FOREIGN` ones.
+FOREIGN = ("not_adding", "disagrees", "hidden_weight", "without_weight", "elsewhere", "no_events")
 STRATA = (
     "unconfirmed", "mostly_folded", "negative", "priced", "sponsored", "against", "without_reason", "without_history",
-    "excluded", "carried", "popular", ALL,
+    "excluded", "carried", "popular", *FOREIGN, ALL,
 )  # fmt: skip
 #: Cases shown of each stratum, and of all.
 EACH, OF_ALL = 2, 5
@@ -78,6 +81,8 @@ def _case(key: str, stratum: str, read: Read) -> Drawn:
 
 def _shown(record: dict[str, Any]) -> dict[str, Any]:
     """Of a record what an auditor sees at a glance, with the sum taken again."""
+    if record["schema"] == FOREIGN_SCHEMA:
+        return _looked(record)
     products = [_product(product) for product in record["recommendations"]]
     gap = max((abs(product.pop("gap")) for product in products), default=0.0)
     return {
@@ -104,6 +109,40 @@ def _product(product: dict[str, Any]) -> dict[str, Any]:
         "without": None if found is None else [event.get("title") for event in found["events"]],
         "minimal": None if found is None else found["minimal"],
     }
+
+
+def _looked(record: dict[str, Any]) -> dict[str, Any]:
+    """The same of a page about another model: its weights are summed, and where they are contributions held against the score."""
+    products = [_weighed(product) for product in record["recommendations"]]
+    gaps = [product.pop("gap") for product in products]
+    about = {"kind": record["kind"], "measured_by": record["how"]["measured_by"], "model": record["model"]["name"]}
+    return {
+        "as_of": record["as_of"],
+        "usage": record["usage"],
+        "products": products,
+        "sums": all(gap <= 1e-9 for gap in gaps),
+    } | about
+
+
+def _weighed(product: dict[str, Any]) -> dict[str, Any]:
+    reasons = product["reasons"]
+    total = fsum([reason["weight"] for reason in reasons] + [product["markers"], product["padding"]])
+    named = [reason for reason in reasons if "history_item_id" in reason]
+    return {
+        "rank": product["rank"],
+        "title": product.get("title"),
+        "score": product["score"],
+        "adds_up": product["adds_up"],
+        "tau": product["kendall_tau"],
+        "gap": abs(total - product["weight_sum"]) / (1 + abs(total)),
+        "looked": [{"title": one.get("title"), "share": one["share"]} for one in named[:_REASONS]],
+        "effects": [{"title": one.get("title"), "effect": one["effect"]} for one in _by_effect(named)[:_REASONS]],
+    }
+
+
+def _by_effect(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reasons with a measured effect, the largest first."""
+    return sorted((one for one in reasons if one["effect"] is not None), key=lambda one: -float(one["effect"]))
 
 
 def _strongest(by_head: dict[str, float]) -> str | None:

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from reportgen.audit.fold import Fold
+from reportgen.audit.fold_foreign import kind_of
 from reportgen.audit.fold_frame import AGE_EDGES
-from reportgen.audit.statistics_groups import by_group, dimensions, estimate, kinds_of
-from reportgen.audit.statistics_intervals import Estimate, change_of, mean_of, share_of
+from reportgen.audit.statistics_foreign import summarise_foreign
+from reportgen.audit.statistics_groups import by_group, dimensions, estimate, kinds_of, people_marked, told
+from reportgen.audit.statistics_intervals import Estimate, change_of, mean_of
 
 #: Marks that are told as shares of all people.
 SHARES = (
@@ -37,28 +39,17 @@ def summarise(fold: Fold) -> dict[str, Any]:
         "age": _age(fold),
         "events": _events(fold),
         "sponsored": _ranked(fold, "sponsored"),
-        "prices": _ranked(fold, "priced") | {"currency": fold.frame.currency, "mean": _plain(fold, "price")},
-        "lists": {"asked": fold.frame.n, "lengths": _bins(fold, "length"), "reasoned": _plain(fold, "reasoned")},
+        "prices": _ranked(fold, "priced") | {"currency": fold.frame.currency, "mean": told(fold, "price")},
+        "lists": {"asked": fold.frame.n, "lengths": _bins(fold, "length"), "reasoned": told(fold, "reasoned")},
         "support": {"powers_of_two": _bins(fold, "support")},
         "counterfactuals": _counterfactuals(fold),
         "privacy": _privacy(fold),
-        "negative": {"share": _plain(fold, "against"), "people": _share(fold, "against"), "lines": fold.counts["against_lines"]},
-        "popularity": {"share": _plain(fold, "popularity"), "people": _share(fold, "popular")},
-        "history": {"without": _share(fold, "without_history")},
+        "negative": {"share": told(fold, "against"), "people": people_marked(fold, "against"), "lines": fold.counts["against_lines"]},
+        "popularity": {"share": told(fold, "popularity"), "people": people_marked(fold, "popular")},
+        "history": {"without": people_marked(fold, "without_history")},
         "fairness": [by_group(fold, dimension, groups) for dimension, groups in dimensions(fold).items()],
+        "foreign": summarise_foreign(fold),
     }  # fmt: skip
-
-
-def _plain(fold: Fold, measure: str) -> dict[str, Any] | None:
-    found = estimate(fold, "", "", measure)
-    return None if found is None else found.to_dict()
-
-
-def _share(fold: Fold, mark: str) -> dict[str, Any] | None:
-    """Share of people of whom something is so, and how many they are."""
-    count = fold.marks[mark].users if mark in fold.marks else 0
-    found = share_of(count, fold.users)
-    return None if found is None else found.to_dict() | {"count": count}
 
 
 def _bins(fold: Fold, name: str) -> dict[str, int]:
@@ -73,7 +64,7 @@ def _evidence(fold: Fold) -> list[dict[str, Any]]:
     return [
         {
             "kind": kind,
-            "share": _plain(fold, f"kind/{kind}"),
+            "share": told(fold, f"kind/{kind}"),
             "people": fold.sums["", "", f"kind/{kind}"][0],
             "leads": round(fold.counts[f"first_kind/{kind}"] / led, 6) if led else None,
         }
@@ -117,10 +108,10 @@ def _carried(fold: Fold) -> dict[str, Any]:
     """Concentration within a list: what its strongest reason carries."""
     tenths = [fold.counts[f"strongest/{k}"] for k in range(10)]
     return {
-        "tail": _plain(fold, "tail"),
+        "tail": told(fold, "tail"),
         "tail_below": fold.frame.tail_below,
-        "strongest": _plain(fold, "strongest"),
-        "effective": _plain(fold, "effective"),
+        "strongest": told(fold, "strongest"),
+        "effective": told(fold, "effective"),
         "tenths": tenths,
     }
 
@@ -129,7 +120,7 @@ def _age(fold: Fold) -> list[dict[str, Any]]:
     ends = [*AGE_EDGES, None]
     begins = [0, *AGE_EDGES]
     return [
-        {"from": first, "to": last, "share": _plain(fold, f"age/{k}")}
+        {"from": first, "to": last, "share": told(fold, f"age/{k}")}
         for k, (first, last) in enumerate(zip(begins, ends, strict=True))
     ]
 
@@ -137,7 +128,7 @@ def _age(fold: Fold) -> list[dict[str, Any]]:
 def _events(fold: Fold) -> list[dict[str, Any]]:
     names = {m.removeprefix("event/"): s[1] for (d, _, m), s in fold.sums.items() if not d and m.startswith("event/")}
     return [
-        {"event": name, "share": _plain(fold, f"event/{name}")} for name in sorted(names, key=lambda n: (-names[n], n))
+        {"event": name, "share": told(fold, f"event/{name}")} for name in sorted(names, key=lambda n: (-names[n], n))
     ]
 
 
@@ -145,8 +136,8 @@ def _ranked(fold: Fold, mark: str) -> dict[str, Any]:
     """Products of a kind in the lists: their share, their mean rank beside that of all, and how many stand at each rank."""
     everything, marked = _bins(fold, "rank"), _bins(fold, f"{mark}_rank")
     return {
-        "share": _plain(fold, mark),
-        "people": _share(fold, mark),
+        "share": told(fold, mark),
+        "people": people_marked(fold, mark),
         "places": sum(marked.values()),
         "mean_rank": _mean_rank(marked),
         "mean_rank_of_all": _mean_rank(everything),
@@ -167,7 +158,7 @@ def _counterfactuals(fold: Fold) -> dict[str, Any]:
         "outcomes": counts,
         "unconfirmed": fold.counts["unconfirmed"],
         "sizes": _bins(fold, "set_size"),
-        "contestable": _plain(fold, "contestable"),
+        "contestable": told(fold, "contestable"),
     }
 
 
@@ -176,26 +167,45 @@ def _privacy(fold: Fold) -> dict[str, Any]:
     return {
         "usage": usage,
         "folded_items": fold.counts["folded_items"],
-        "folded": _share(fold, "folded"),
-        "mostly_folded": _share(fold, "mostly_folded"),
-        "excluded": _share(fold, "excluded"),
-        "capped": _share(fold, "capped"),
+        "folded": people_marked(fold, "folded"),
+        "mostly_folded": people_marked(fold, "mostly_folded"),
+        "excluded": people_marked(fold, "excluded"),
+        "capped": people_marked(fold, "capped"),
     }
 
 
 #: Measures that are held against those of the last run.
 COMPARED = ("popularity", "strongest", "tail", "contestable", "sponsored", "priced", "reasoned", "against")
+#: The same of two runs about another model, and what two runs of different kinds have in common.
+COMPARED_FOREIGN = (
+    "weighted",
+    "elsewhere",
+    "strongest",
+    "against",
+    "first_agrees",
+    "top3",
+    "tail",
+    "sponsored",
+    "priced",
+)
+COMMON = ("tail", "sponsored", "priced")
 
 
 def changes(now: Fold, before: Fold) -> list[dict[str, Any]]:
-    """What changed since another run: kinds of evidence by weight, then the other measures."""
+    """What changed since another run: kinds of evidence by weight, then the other measures.
+
+    A share of attention is never held against a share of reasons, nor attention against contributions.
+    """
     kinds = [*kinds_of(now), *(kind for kind in kinds_of(before) if kind not in kinds_of(now))]
+    compared: tuple[str, ...] = COMPARED_FOREIGN if kind_of(now.counts) else COMPARED
+    if kind_of(now.counts) != kind_of(before.counts):
+        kinds, compared = [], COMMON
     found = []
-    for measure in (*(f"kind/{kind}" for kind in kinds), *COMPARED):
+    for measure in (*(f"kind/{kind}" for kind in kinds), *compared):
         new, old = estimate(now, "", "", measure), estimate(before, "", "", measure)
         if new is not None and old is not None:
-            told = {"now": new.to_dict(), "before": old.to_dict(), "change": change_of(new, old).to_dict()}
-            found.append({"measure": measure} | told)
+            both = {"now": new.to_dict(), "before": old.to_dict(), "change": change_of(new, old).to_dict()}
+            found.append({"measure": measure} | both)
     return found
 
 

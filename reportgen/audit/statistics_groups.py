@@ -12,13 +12,17 @@ from typing import Any
 
 from reportgen.audit.fold import UNIT, Fold, Sums
 from reportgen.audit.fold_frame import SMALL_CELL
-from reportgen.audit.statistics_intervals import Estimate, mean_of, ratio_of
+from reportgen.audit.statistics_intervals import Estimate, mean_of, ratio_of, share_of
 
 #: What is compared between groups: measure -> (units of one, largest value).
 OUTCOMES: dict[str, tuple[float, float | None]] = {
     "reasoned": (UNIT, 1.0), "popularity": (UNIT, 1.0), "tail": (UNIT, 1.0), "contestable": (UNIT, 1.0),
     "sponsored": (UNIT, 1.0), "priced": (UNIT, 1.0), "length": (UNIT, None), "price": (100.0, None),
 }  # fmt: skip
+#: The same of pages about another model; told only where a run has them.
+FOREIGN_OUTCOMES = dict.fromkeys(("weighted", "first_agrees", "top3"), (UNIT, 1.0))
+#: Largest values of measures that are no shares; None for none. All are counted in millionths.
+_MOST: dict[str, float | None] = {"effective": None, "effect_effective": None, "tau_plus_1": 2.0}
 #: Parts of a whole count everybody who has a reason at all.
 BASE = "strongest"
 
@@ -36,9 +40,22 @@ def hidden_groups(people: Mapping[str, int], least: int = SMALL_CELL) -> set[str
 
 def estimate(fold: Fold, dimension: str, group: str, measure: str) -> Estimate | None:
     """One measure of one group; a part of a whole is 0 for those who have a reason but not this part."""
-    unit, most = OUTCOMES.get(measure, (UNIT, None if measure == "effective" else 1.0))
+    unit, most = OUTCOMES.get(measure, (UNIT, _MOST.get(measure, 1.0)))
     n, total, squares = fold.sums.get((dimension, group, measure), (0, 0, 0))
     return mean_of(total, squares, people_behind(fold, dimension, group, measure) if "/" in measure else n, unit, most)
+
+
+def told(fold: Fold, measure: str) -> dict[str, Any] | None:
+    """One measure of everybody as plain data."""
+    found = estimate(fold, "", "", measure)
+    return None if found is None else found.to_dict()
+
+
+def people_marked(fold: Fold, mark: str) -> dict[str, Any] | None:
+    """Share of people of whom something is so, and how many they are."""
+    count = fold.marks[mark].users if mark in fold.marks else 0
+    found = share_of(count, fold.users)
+    return None if found is None else found.to_dict() | {"count": count}
 
 
 def people_behind(fold: Fold, dimension: str, group: str, measure: str) -> int:
@@ -73,9 +90,10 @@ def by_group(fold: Fold, dimension: str, groups: list[str]) -> dict[str, Any]:
     """
     people = {group: people_behind(fold, dimension, group, "length") for group in groups}
     small = hidden_groups(people)
-    told = [group for group in groups if group not in small]
-    reference = min(told, key=lambda group: (-people[group], group), default=None)
-    measures = [*OUTCOMES, *(f"kind/{kind}" for kind in kinds_of(fold))]
+    shown = [group for group in groups if group not in small]
+    reference = min(shown, key=lambda group: (-people[group], group), default=None)
+    more = [measure for measure in FOREIGN_OUTCOMES if ("", "", measure) in fold.sums]
+    measures = [*OUTCOMES, *more, *(f"kind/{kind}" for kind in kinds_of(fold))]
     table = {measure: _column(fold, dimension, groups, small, measure) for measure in measures}
     rows = []
     for group in groups:

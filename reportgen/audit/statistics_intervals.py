@@ -103,6 +103,43 @@ def change_of(now: Estimate, before: Estimate) -> Estimate:
     return Estimate(change, change - Z * se, change + Z * se, se, now.n)
 
 
+def crossed_mean(mean: float, se: float, n: int, spread: float, rounds: int) -> Estimate | None:
+    """A share averaged over people and over rounds that all of these people went through, such as refits; None for nobody.
+
+    With N people, R rounds and variances p of people, r of rounds and e of what is left, the mean has the variance ``p/N + r/R + e/NR``.
+    ``se**2`` estimates ``p/N + e/NR`` and ``spread**2 / R`` estimates ``r/R + e/NR``: their sum is too large by ``e/NR``, never too small.
+
+    Parameters
+    ----------
+    mean : float
+        From 0 to 1.
+    se : float
+        Standard error over people of each one's mean over rounds.
+    n : int
+        People.
+    spread : float
+        Standard deviation between rounds of each one's mean over people.
+    rounds : int
+
+    Returns
+    -------
+    Estimate or None
+        Student's interval with the degrees of freedom of the smaller number; where the share is 0 or 1 throughout, Wilson's for so many
+        cases. Without interval for fewer than two people or rounds.
+    """
+    least = min(n, rounds)
+    if not n or not rounds:
+        return None
+    if least < 2:
+        return Estimate(mean, None, None, None, n)
+    if not se and not spread and mean in (0.0, 1.0):
+        alike = share_of(round(mean) * least, least)
+        return alike and Estimate(mean, alike.low, alike.high, 0.0, n)
+    both = math.hypot(se, spread / math.sqrt(rounds))
+    half = float(stdtrit(least - 1, _UPPER)) * both
+    return Estimate(mean, max(mean - half, 0.0), min(mean + half, 1.0), both, n)
+
+
 def zero_defect_size(share: float, confidence: float = 0.95) -> int:
     """How many cases must be free of a defect to say, with this confidence, that fewer than `share` of all have it.
 

@@ -150,11 +150,14 @@ class _Check:
 
     def _hash(self, path: str, look: str | None) -> str:
         digest = sha256()
+        feed = None if look is None else self.raw.reader(look)
         with open_inside(self.run, path) as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
-                if look is not None:
-                    self.raw.look(path, block)
+                if feed is not None:
+                    feed(block)
+        if feed is not None:
+            feed(b"")
         return digest.hexdigest()
 
     def _listed(self, missing: set[str]) -> None:

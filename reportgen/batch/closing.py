@@ -25,7 +25,6 @@ from reportgen.batch.unmailed import FILE as UNMAILED
 from reportgen.batch.unmailed import MEDIA_TYPE as UNMAILED_TYPE
 from reportgen.batch.unmailed import find_unmailed, mail_format, to_lines
 from reportgen.errors import ReportgenError
-from reportgen.explain.why import model_facts
 from reportgen.formats import FORMATS
 from reportgen.output import pack_index
 from reportgen.output.facts import templates_hash
@@ -36,7 +35,6 @@ from reportgen.output.manifest import (
     Users,
     key_id,
     plain_inputs,
-    plain_model,
     plain_problems,
     plain_tables,
 )
@@ -58,6 +56,7 @@ class Total:
     unmailed: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     by_shard: list[int] = field(default_factory=list)
+    apart: int = 0
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> Total:
@@ -70,6 +69,7 @@ class Total:
             total.made.update(result.made)
             total.outcomes.update(result.outcomes)
             total.outputs += result.outputs
+            total.apart += bool(result.apart)
             for stage, seconds in result.seconds.items():
                 total.spent[stage] += seconds  # type: ignore[assignment]  # a Counter adds any number
             total.peak = max(total.peak, result.peak)
@@ -113,7 +113,8 @@ class Total:
         made = {word: self.made[word] for word in FORMATS if self.made[word]}
         return RunSummary(
             folder.out / "index.html", folder.out / MANIFEST, plan.run_id, self.counted(choice), made,
-            tuple(self.failures), seconds, sum(size for _, _, size in self.outputs), self.peak, shards,
+            tuple(self.failures), seconds, sum(size for _, _, size in self.outputs), self.peak,
+            shards | ({"apart": self.apart} if self.apart else {}),
             dict(sorted(self.unmailed.items())), since,
         )  # fmt: skip
 
@@ -139,7 +140,7 @@ def close_run(folder: RunFolder, plan: Plan, maker: Maker, choice: Choice, total
     lines = [json.dumps(vars(failed), sort_keys=True, ensure_ascii=False) + "\n" for failed in total.failures]
     statistics = merged(folder.out, maker.frame, range(plan.shards))
     folder.write(STATISTICS, statistics.to_json(), STATISTICS_TYPE)
-    for path, content in maker.tools.closing().items():
+    for path, content in maker.engine.closing(statistics.counts).items():
         folder.write(path, content, "application/json")
     folder.write("errors.jsonl", "".join(lines).encode("utf-8", "backslashreplace"), "application/x-ndjson")
     if word := mail_format(maker.settings):
@@ -152,7 +153,10 @@ def close_run(folder: RunFolder, plan: Plan, maker: Maker, choice: Choice, total
     aside = {failed.user for failed in total.failures}
     people = [] if plan.packs else [person for person in choice.people if person.key not in aside]
     packed = Packed(total.by_shard, total.made) if plan.packs else None
-    page = render_index(manifest, maker.settings, people, outputs, total.failures, packed)
+    page = render_index(
+        manifest, maker.settings, people, outputs, total.failures, packed,
+        total.unmailed if mail_format(maker.settings) else None,
+    )  # fmt: skip
     folder.write("index.html", page.encode("utf-8"), "text/html")
     folder.note(PLAN, plan.to_json(), PLAN_TYPE)
     manifest = replace(manifest, outputs=(*outputs, *folder.outputs))
@@ -182,9 +186,10 @@ def _manifest(plan: Plan, maker: Maker, choice: Choice, total: Total) -> Manifes
         key_id(settings.key),
         templates_hash(settings.templates),
         plain_settings(settings, plan.users),
-        plain_model(model_facts(maker.scorer)),
+        plan.facts["model"],
         total.counted(choice),
         plain_tables(problems, rows),
         plain_problems(problems),
-        plain_inputs(settings.inputs, rows),
+        plain_inputs(settings.inputs, rows, data.columns_read, data.time_range),
+        as_of_microseconds=settings.as_of,
     )

@@ -6,28 +6,25 @@ import hashlib
 import json
 from typing import Any
 
-from reportgen.attention.scorer import AttentionScorer
 from reportgen.audit.seal import drawing_facts
+from reportgen.batch.engine import Engine
 from reportgen.batch.plan import Plan
 from reportgen.batch.settings import RunSettings
 from reportgen.explain.fidelity import Trust
-from reportgen.explain.why import model_facts
 from reportgen.mail.outgoing import FORMATS as MAILS
-from reportgen.report.frame import frame_of
-from reportgen.report.words import LOCALES, words
 
-#: Options that say who gets a report and in which files, not what stands in it.
-_WHO = ("formats", "limit", "pdf_limit", "users", "users_per_pack")
+#: Options that say who gets a report, in which files, and what is measured after them: not what stands in it.
+_WHO = ("formats", "limit", "pdf_limit", "stability", "users", "users_per_pack")
 
 
-def common_of(plan: Plan, settings: RunSettings, scorer: AttentionScorer, trust: Trust | None) -> dict[str, str]:
+def common_of(plan: Plan, settings: RunSettings, engine: Engine, trust: Trust | None) -> dict[str, str]:
     """Hash of each part that all reports of a run share; a name is what a run says when that part was another.
 
     Parameters
     ----------
     plan : Plan
     settings : RunSettings
-    scorer : AttentionScorer
+    engine : Engine
     trust : Trust or None
         What was measured. Only the sentences about it count, for they alone stand in a report.
 
@@ -38,18 +35,14 @@ def common_of(plan: Plan, settings: RunSettings, scorer: AttentionScorer, trust:
     """
     facts = plan.facts
     options = {name: value for name, value in facts["settings"]["options"].items() if name not in _WHO}
-    method = [
-        frame_of(words(locale), settings.config, trust).method(model_facts(scorer)).paragraphs for locale in LOCALES
-    ]
     parts: dict[str, Any] = {
         "key": facts["key_id"],
-        "model": facts["model"],
         "settings": [facts["settings"]["config"], options],
         "templates": facts["templates"],
         "versions": {name: version for name, version in facts["versions"].items() if name != "deflate"},
         "as_of": [facts["as_of"], settings.as_of],
         "generated_at": facts["generated_at"],
-        "measured": method,
+        **engine.shared(settings.config, trust),
     }
     if tables := sorted({file.table for file in settings.inputs} - {"events", "items", "users"}):
         parts["lists"] = tables  # another recommender's lists are told in words of their own

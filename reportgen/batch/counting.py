@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from reportgen.attention.scorer import AttentionScorer
 from reportgen.audit.fold import Fold
 from reportgen.audit.fold_frame import Frame, make_frame, segment_columns
 from reportgen.audit.fold_measures import Case
@@ -21,6 +20,7 @@ from reportgen.batch.sinks import Listed
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
 from reportgen.explain.explanation import Explanation
+from reportgen.explain.foreign import ForeignExplanation
 from reportgen.output.durable import open_inside
 
 #: Folder of what each shard counted, and the sum over all of them.
@@ -33,9 +33,9 @@ def fold_path(shard: int) -> str:
     return f"{FOLDER}/{shard:06}.json"
 
 
-def frame_of(run_id: str, n: int, data: Dataset, scorer: AttentionScorer, people: People) -> Frame:
-    """What all shards of a run count with."""
-    return make_frame(run_id, n, data, scorer.popularity_, scorer.candidate_, people.table["code"])
+def frame_of(run_id: str, n: int, data: Dataset, market: tuple[np.ndarray, np.ndarray], people: People) -> Frame:
+    """What all shards of a run count with; `market` as of `reportgen.batch.engine.Engine`."""
+    return make_frame(run_id, n, data, *market, people.table["code"])
 
 
 class Counting:
@@ -51,7 +51,7 @@ class Counting:
         self.fold, self._ids = Fold(frame), data.user_ids
         self._columns = {name: data.users[name].to_numpy(dtype=object) for name in segment_columns(data)}
 
-    def add(self, told: Sequence[tuple[Person, Explanation]]) -> None:
+    def add(self, told: Sequence[tuple[Person, Explanation | ForeignExplanation]]) -> None:
         """Count users whose reports were made. One who cannot be counted is noted as such, and the report stands."""
         codes = np.searchsorted(self._ids, [person.user_id for person, _ in told])
         cases = [

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.batch.job import make_shard, probe_user
-from reportgen.batch.settings import Tools
 from reportgen.batch.shard import Maker, write_aside
 from reportgen.batch.work import Clock
 from reportgen.errors import ReportgenError
@@ -124,7 +123,7 @@ class Crew:
         self._maker, self._around = maker, around
         self.done = self.aside = self.again = 0
         # Tools of the caller's own cannot be sent to another process.
-        self._fell = maker.tools == Tools() and bool(list_inside(maker.run, _UNWATCHED))
+        self._fell = not maker.own_tools and bool(list_inside(maker.run, _UNWATCHED))
         maker.tick = self._tick
 
     @property

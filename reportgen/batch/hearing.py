@@ -1,4 +1,4 @@
-"""What is said of a finished shard, from the result that it left: seconds by stage, users set aside, more than one attempt."""
+"""What is said of a finished shard, from what it left: seconds by stage, users set aside, chunks taken apart, further attempts."""
 
 from __future__ import annotations
 
@@ -42,5 +42,7 @@ class Hearing:
         for failed in result.failures:
             found = _CLASS.match(failed.reason)
             self._hear("user_set_aside", shard=shard, stage=failed.stage, error=found[1] if found else None)
+        for stage, users in result.apart.items():
+            self._hear("chunk_apart", shard=shard, stage=stage, users=users)
         seconds = {f"{stage}_seconds": round(spent, 3) for stage, spent in result.seconds.items()}
         return seconds | {"seconds": round(sum(result.seconds.values()), 3)}

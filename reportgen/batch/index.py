@@ -16,20 +16,30 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from reportgen.batch.given import PATH as AGREEMENT
 from reportgen.batch.people import Person
 from reportgen.batch.settings import Failure, RunSettings
+from reportgen.data.schema import RECOMMENDATIONS, WEIGHTS
 from reportgen.formats import FORMATS
 from reportgen.output.manifest import Manifest, Output, reports_by_format
 from reportgen.output.packs import pack_path
 from reportgen.report.html import gap, render_page
 from reportgen.report.record import microseconds
 from reportgen.report.theme import theme_css, theme_of
-from reportgen.report.words import Words, words
+from reportgen.report.words import Words, name, words
 from reportgen.text import clean
 
 #: Reports on the page: about 170 bytes each. Failures shown: more help nobody.
 MOST_LISTED, MOST_FAILURES = 2_000, 200
 PACKS_PER_GROUP = 50
+#: What the reports are about -> heading, what people got, how to verify.
+_SHOWN = {
+    "own": ("index.heading", "index.lead", "index.verify_same"),
+    "lists": ("index.heading_lists", "index.lead_lists", "index.verify_same"),
+    "attention": ("index.heading_attention", "index.lead_attention", "index.verify_bytes"),
+    "contribution": ("index.heading_contribution", "index.lead_contribution", "index.verify_bytes"),
+}
+_MODEL_NAME = 80
 #: Base32 in the order of its values, so that keys sort like the folders that hold them.
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _SECOND = [_LETTERS[at : at + 4] for at in range(0, 32, 4)]
@@ -58,8 +68,21 @@ def render_index(
     outputs: Sequence[Output],
     failures: Sequence[Failure],
     packed: Packed | None = None,
+    unmailed: Mapping[str, int] | None = None,
 ) -> str:
     """Tell what was made, for how many, what went wrong, how to find a report and how to verify it.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    settings : RunSettings
+    people : sequence of Person
+        Everybody who may have single files; nobody where there are packs.
+    outputs : sequence of Output
+    failures : sequence of Failure
+    packed : Packed, optional
+    unmailed : mapping of str to int, optional
+        People with a report and no mail, by reason; None where the run makes no mails.
 
     Returns
     -------
@@ -81,6 +104,9 @@ def render_index(
         "language": say,
         "gap": gap(say.locale),
         "as_of": say.date(microseconds(manifest.as_of)),
+        **_about(manifest, say),
+        "unmailed": None if unmailed is None else sum(unmailed.values()),
+        "reasons": sorted((unmailed or {}).items()),
         "theme": Markup(theme_css(look)),
         "look": look,
         "made": say.say("index.in_packs", len(packed.users), files=files)
@@ -100,6 +126,25 @@ def render_index(
         ),
     }
     return render_page("index.html", values, settings.templates)
+
+
+def _about(manifest: Manifest, say: Words) -> dict[str, str]:
+    """What the reports of the run are about: our own reasons, another system's lists, or another model's weights."""
+    shown = "own"
+    if WEIGHTS.name in manifest.tables:
+        shown = "contribution" if manifest.model.get("kind") == "contribution" else "attention"
+    elif RECOMMENDATIONS.name in manifest.tables:
+        shown = "lists"
+    heading, lead, verify = _SHOWN[shown]
+    made, told = manifest.users.reported, str(manifest.model["id"])
+    called = clean(" ".join(str(manifest.model.get(key) or "") for key in ("name", "version")), _MODEL_NAME).strip()
+    return {
+        "heading": say.say(heading),
+        "lead": say.say(lead, made) if made else say.say("index.lead_none"),
+        "model": say.say("index.model", model=f"{name(called)} ({told})" if called else told),
+        "agreement": say.say("index.agreement", file=name(AGREEMENT)) if shown == "lists" and made else "",
+        "verify_same": say.say(verify),
+    }
 
 
 def _packs(users: Sequence[int]) -> Iterator[list[tuple[str, int]]]:

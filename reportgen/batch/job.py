@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 from dataclasses import asdict
@@ -12,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from reportgen.attention.store import load_model, save_model
+from reportgen.batch.engines import open_engine
 from reportgen.batch.origins import Origin
 from reportgen.batch.people import People
 from reportgen.batch.plan import read_plan
@@ -48,6 +50,7 @@ def write_job(maker: Maker, travels: bool) -> None:
         config["look"]["logo"] = str(Path(config["look"]["logo"]).absolute())
     job = {
         "plan_id": maker.plan.plan_id,
+        "engine": maker.engine.kind,
         "options": options,
         "config": config,
         "templates": None if settings.templates is None else str(settings.templates.absolute()),
@@ -59,10 +62,11 @@ def write_job(maker: Maker, travels: bool) -> None:
     (run / PEOPLE).unlink(missing_ok=True)
     maker.people.save(run / PEOPLE)
     kept = {"plan_id": maker.plan.plan_id, "as_of": settings.as_of, "fitted": settings.keep == "fitted"}
+    kept |= {"engine": maker.engine.kind}
     if (travels or settings.keep) and _kept(run) != kept:
         (run / KEPT).unlink(missing_ok=True)
         maker.data.save(run / DATA)
-        save_model(maker.scorer, run / MODEL)
+        maker.engine.save(run / MODEL)
     with Durable(run) as out:
         if settings.keep:
             out.write(KEPT, json.dumps(kept).encode("ascii"))
@@ -120,8 +124,13 @@ def _opened(run: str, _when: int) -> Maker:
     )  # fmt: skip
     trust = None if job["trust"] is None else Trust(**job["trust"])
     people = People.load(data, folder / PEOPLE)
-    maker = Maker(folder, plan, settings, data, load_model(folder / MODEL), people, trust)
+    engine = open_engine(job["engine"], folder / MODEL, verify=False)
+    maker = Maker(folder, plan, settings, data, engine, people, trust)
     maker.origin = Origin.from_dict(job["origin"])
+    # All this stays until the process ends. The collector would go through it every few thousand users, a tenth of a second each time.
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # or a library that counts its objects at the end calls them leaks
     return maker
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from reportgen.attention.scorer import AttentionScorer
-from reportgen.attention.store import load_model
 from reportgen.batch.counting import FOLDER as STATISTICS
+from reportgen.batch.engine import Engine
+from reportgen.batch.engines import open_engine
 from reportgen.batch.job import DATA, KEPT, MODEL
 from reportgen.batch.origins import FOLDER as ORIGINS
 from reportgen.batch.plan import Plan, known_facts, read_plan, shards_of
@@ -33,7 +33,7 @@ from reportgen.report.record import microseconds
 At = Callable[[int], RunSettings]
 
 
-def open_kept(out: Path, at: At, own_model: bool) -> tuple[RunSettings, Dataset, AttentionScorer | None] | None:
+def open_kept(out: Path, at: At, own_model: bool) -> tuple[RunSettings, Dataset, Engine | None] | None:
     """Data and model of an interrupted run, where it was a run of the same.
 
     Parameters
@@ -50,8 +50,8 @@ def open_kept(out: Path, at: At, own_model: bool) -> tuple[RunSettings, Dataset,
     settings : RunSettings
     data : Dataset
         Every byte of it was checked.
-    scorer : AttentionScorer or None
-        None where the model is given.
+    engine : Engine or None
+        What explains. None where the model is given.
     or None
         Nothing was kept, it is damaged, or the run there is another one.
     """
@@ -62,12 +62,15 @@ def open_kept(out: Path, at: At, own_model: bool) -> tuple[RunSettings, Dataset,
         settings = at(int(kept["as_of"]))
         if plan is None or kept["plan_id"] != plan.plan_id or bool(kept["fitted"]) == own_model:
             return None
+        if settings.as_of != int(kept["as_of"]):  # the plan tells whole seconds
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if not same_run(plan, settings):
         return None
     try:
-        return settings, Dataset.open(out / DATA), None if own_model else load_model(out / MODEL)
+        engine = None if own_model else open_engine(str(kept.get("engine")), out / MODEL)
+        return settings, Dataset.open(out / DATA), engine
     except (InputError, ModelError):  # such as after a power cut: it is read and fitted again
         with suppress(OSError):
             remove_inside(out, KEPT)
@@ -115,7 +118,9 @@ def whole_run(out: Path, at: At, model_id: str) -> tuple[RunSummary, tuple[Probl
     plan, manifest = _plan(out), read_manifest(out)
     if plan is None or manifest is None or (out / WORK).exists():
         return None
-    same = same_run(plan, at(microseconds(plan.facts["as_of"])))
+    exact = manifest.get("as_of_microseconds")  # of older runs only whole seconds are known
+    settings = at(exact if isinstance(exact, int) else microseconds(plan.facts["as_of"]))
+    same = same_run(plan, settings) and exact in (None, settings.as_of)
     if not same or (model_id and model_id != plan.facts["model"]["id"]):
         return None
     with locked(out):

@@ -21,8 +21,10 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "shard_done": ("shard", "users", "set_aside", "seconds", "attempt", *(f"{stage}_seconds" for stage in STAGES)),
     "shard_again": ("shard", "attempt"),
     "user_set_aside": ("shard", "stage", "error"),
+    "chunk_apart": ("shard", "stage", "users"),
     "worker_lost": ("shard", "exit_code", "cause"),
     "damaged": ("file", "cause"),
+    "refits": ("done", "total"),
     "run_done": ("run_id", "reported", "set_aside", "opted_out", "seconds", "bytes"),
     "run_interrupted": ("done", "total", "signal"),
     "run_failed": ("error",),
@@ -30,7 +32,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
 #: The words that a field takes. A stage, a cause and a phase are of closed lists; an error is the name of its class.
 _WORDS: dict[str, re.Pattern[str]] = {
     "phase": re.compile("|".join(PHASES)),
-    "stage": re.compile("|".join(("trust", *STAGES, "finish"))),
+    "stage": re.compile("|".join(("trust", *STAGES, "stability", "finish"))),
     "cause": re.compile("crashed|killed|memory|time|lost|error|damaged|missing"),
     "error": re.compile(r"[A-Z][A-Za-z]{0,59}"),
     "signal": re.compile(r"SIG[A-Z]{2,6}"),

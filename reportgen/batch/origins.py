@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 from reportgen.batch.people import Person
+from reportgen.batch.settings import Why
 from reportgen.batch.sinks import Listed
 from reportgen.errors import OutputError, ReportgenError
-from reportgen.explain.explanation import Explanation
 from reportgen.output.former import Former
 
 FOLDER, SCHEMA = "origins", "reportgen.origins/1"
@@ -125,7 +125,7 @@ class Origins:
         self._tags: dict[str, bytes] = {}
         self.outcomes: Counter[str] = Counter()
 
-    def tag(self, person: Person, why: Explanation) -> bool:
+    def tag(self, person: Person, why: Why) -> bool:
         """Compute the tag of a user; return whether a report made from the same is there to be taken over."""
         tag = tag_of(self._origin.secret, self._common, person, why)
         self._tags[person.key] = tag
@@ -160,7 +160,7 @@ class Origins:
         return data, (origin_path(shard), hashlib.sha256(data).hexdigest(), len(data))
 
 
-def tag_of(secret: bytes, common: bytes, person: Person, why: Explanation) -> bytes:
+def tag_of(secret: bytes, common: bytes, person: Person, why: Why) -> bytes:
     """The tag of a report: 16 bytes of BLAKE2b with a key.
 
     Parameters
@@ -169,7 +169,7 @@ def tag_of(secret: bytes, common: bytes, person: Person, why: Explanation) -> by
     common : bytes
         Digest of what all reports of the run share.
     person : Person
-    why : Explanation
+    why : Explanation or ForeignExplanation
     """
     digest = hashlib.blake2b(common, digest_size=_BYTES, key=secret)
     told: list[Any] = [person.key, person.locale, person.name]

@@ -106,19 +106,36 @@ def report_stem(key: str) -> str:
 
 
 def choose(
-    data: Dataset, key: bytes, locale: str, wanted: tuple[str, ...] | None = None, limit: int | None = None
-) -> Choice:
+    data: Dataset, key: bytes, locale: str, wanted: tuple[str, ...] | None = None, limit: int | None = None,
+    among: np.ndarray | None = None,
+) -> Choice:  # fmt: skip
     """Choose the users of a run, in the order of their ids by code point.
+
+    Parameters
+    ----------
+    data : Dataset
+    key : bytes
+    locale : str
+    wanted : tuple of str, optional
+        Ids; everybody when None.
+    limit : int, optional
+        Only the first so many who did not opt out.
+    among : ndarray of int64, optional
+        Codes of those of whom anything can be said; sorted.
 
     Raises
     ------
     InputError
-        No user at all, or an unknown one.
+        No user at all, an unknown one, or one of whom nothing can be said.
     """
     total = data.user_ids.size
     if not total:
         raise InputError("events, users: there is no user to report to; give at least one event or user")
-    codes = np.arange(total) if wanted is None else _codes(data, wanted)
+    codes = (np.arange(total) if among is None else among) if wanted is None else _codes(data, wanted)
+    if among is not None and np.setdiff1d(codes, among).size:
+        raise InputError(
+            "a user asked for with --user has no row in the table that is explained; add one or leave the user out"
+        )
     out = data.users["opted_out"].to_numpy(dtype=bool)
     stay = codes[~out[codes]][:limit]
     opted_out = int(out[codes].sum())

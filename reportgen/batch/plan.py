@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.batch.engine import Engine, engine_of
 from reportgen.batch.people import Choice
 from reportgen.batch.settings import RunSettings
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
-from reportgen.explain.why import model_facts
 from reportgen.output.durable import Durable, open_inside
 from reportgen.output.facts import package_versions, python_version, templates_hash
-from reportgen.output.manifest import key_id, plain_model, run_id
+from reportgen.output.manifest import key_id, run_id
 from reportgen.output.zipped import deflate_version
 from reportgen.report.record import iso
 from reportgen.version import VERSION
@@ -104,9 +104,9 @@ def _size(settings: RunSettings) -> int:
     return settings.shard or (PDF_SHARD if slow else SHARD)
 
 
-def make_plan(settings: RunSettings, data: Dataset, scorer: AttentionScorer, choice: Choice) -> Plan:
+def make_plan(settings: RunSettings, data: Dataset, engine: AttentionScorer | Engine, choice: Choice) -> Plan:
     """Plan a run. Reads every event once, to know them again."""
-    users, model = len(choice.people), plain_model(model_facts(scorer))
+    users, model = len(choice.people), engine_of(engine).facts()
     known = known_facts(settings, users)
     facts = known | {
         "model": model,

@@ -71,7 +71,7 @@ def check_plan(out: Path, plan: Plan) -> bool:
     if old is None and (out / MANIFEST).exists():
         raise OutputError(f"{out} holds a run without a plan, which cannot be resumed; replace it with --overwrite")
     if old is not None and old.plan_id != plan.plan_id:
-        told = differences(old, plan)
+        told = differences(old, plan) or "the reference time, within its second"  # of which a plan tells no more
         raise ConfigError(f"{out} holds another run, it differs in {told}; give the same again or use --overwrite")
     return old is not None
 

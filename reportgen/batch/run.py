@@ -16,11 +16,14 @@ from reportgen.audit.erase import check_mendable
 from reportgen.batch.closing import Total, close_run
 from reportgen.batch.common import common_of
 from reportgen.batch.crew import Around, Crew, Hear, Say, deaf, never, silent, still
+from reportgen.batch.engine import Engine, engine_of
 from reportgen.batch.hearing import Hearing
 from reportgen.batch.job import at_hand, write_job
 from reportgen.batch.origins import Origin, changed_parts, secret_of
 from reportgen.batch.people import Choice, choose
 from reportgen.batch.plan import Plan, make_plan, write_plan
+from reportgen.batch.refits import PATH as STABILITY_FILE
+from reportgen.batch.refits import check_refits, keep_measured, measure_stability
 from reportgen.batch.resume import (
     check_plan,
     clear_parts,
@@ -34,8 +37,6 @@ from reportgen.batch.resume import (
 )
 from reportgen.batch.settings import RunSettings, RunSummary, Since, Tools
 from reportgen.batch.shard import Maker
-from reportgen.batch.trust import PATH as TRUST_FILE
-from reportgen.batch.trust import measure_run
 from reportgen.batch.unmailed import read_counts
 from reportgen.batch.work import Clock
 from reportgen.data.dataset import Dataset
@@ -45,8 +46,8 @@ from reportgen.output.former import Former
 
 
 def build_run(
-    settings: RunSettings, data: Dataset, scorer: AttentionScorer, say: Say = silent, tools: Tools | None = None,
-    clock: Clock = still, *, hear: Hear = deaf, stop: Callable[[], bool] = never,
+    settings: RunSettings, data: Dataset, scorer: AttentionScorer | Engine, say: Say = silent,
+    tools: Tools | None = None, clock: Clock = still, *, hear: Hear = deaf, stop: Callable[[], bool] = never,
 ) -> RunSummary:  # fmt: skip
     """Make the reports of a run.
 
@@ -57,8 +58,8 @@ def build_run(
     ----------
     settings : RunSettings
     data : Dataset
-    scorer : AttentionScorer
-        Fitted on the catalogue of `data`.
+    scorer : AttentionScorer or Engine
+        Our model, fitted on the catalogue of `data`; or whatever else explains, see `reportgen.batch.engine`.
     say : callable, optional
         Called with users done, users in all, users set aside: after each user, or after each shard where other processes work.
     tools : Tools, optional
@@ -87,12 +88,12 @@ def build_run(
     KeyboardInterrupt
         It was stopped.
     """
-    with _opened(settings, data, scorer, tools, Around(say, hear, clock, stop)) as run:
+    with _opened(settings, data, engine_of(scorer), tools, Around(say, hear, clock, stop)) as run:
         return run.complete() or run.go()
 
 
 def plan_run(
-    settings: RunSettings, data: Dataset, scorer: AttentionScorer, *, clock: Clock = still
+    settings: RunSettings, data: Dataset, scorer: AttentionScorer | Engine, *, clock: Clock = still
 ) -> tuple[Plan, list[int]]:
     """Prepare a run whose shards are made by others, with ``reportgen shard``; `build_run` with ``resume`` completes it.
 
@@ -102,7 +103,7 @@ def plan_run(
     missing : list of int
         Shards that are still to be made.
     """
-    with _opened(settings, data, scorer, None, Around(clock=clock)) as run:
+    with _opened(settings, data, engine_of(scorer), None, Around(clock=clock)) as run:
         if run.complete():
             return run.plan, []
         return run.plan, run.prepare(travels=True)
@@ -110,18 +111,18 @@ def plan_run(
 
 @contextmanager
 def _opened(
-    settings: RunSettings, data: Dataset, scorer: AttentionScorer, tools: Tools | None, around: Around
+    settings: RunSettings, data: Dataset, engine: Engine, tools: Tools | None, around: Around
 ) -> Iterator[_Run]:
     """Check everything, then take the folder."""
     settings.check()
     check_folder(settings.out, settings.overwrite or settings.resume)
-    scorer.check_data(data)
+    engine.check(settings, data)
+    check_refits(settings, engine)
     if tools is not None and (settings.workers > 1 or settings.scheduler):
         raise ConfigError("tools of your own cannot be sent to other processes; use one worker")
-    choice = choose(data, settings.key, settings.locale, settings.users, settings.limit)
-    plan = make_plan(settings, data, scorer, choice)
-    maker = Maker(settings.out, plan, settings, data, scorer, choice.people, None, tools, around.clock)
-    _check_floor(settings, scorer)
+    choice = choose(data, settings.key, settings.locale, settings.users, settings.limit, engine.users(data))
+    plan = make_plan(settings, data, engine, choice)
+    maker = Maker(settings.out, plan, settings, data, engine, choice.people, None, tools, around.clock)
     former = _former(settings, tools)
     settings.out.mkdir(parents=True, exist_ok=True)
     with locked(settings.out):
@@ -149,16 +150,6 @@ def _former(settings: RunSettings, tools: Tools | None) -> Former | None:
     return former
 
 
-def _check_floor(settings: RunSettings, scorer: AttentionScorer) -> None:
-    """A model may come from elsewhere, and name reasons that rest on fewer shoppers than this configuration allows."""
-    floor = settings.config.privacy.support_floor
-    if scorer.min_support < floor:
-        raise ConfigError(
-            f"[privacy] support_floor = {floor}, but the model names reasons from {scorer.min_support} shoppers on; "
-            "fit it again with this configuration"
-        )
-
-
 @dataclass
 class _Run:
     """A run whose folder is taken."""
@@ -173,6 +164,7 @@ class _Run:
     kept: int = 0
     since: Since = field(default_factory=Since)
     seconds: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -198,6 +190,7 @@ class _Run:
             ):  # those are named with their shard
                 self.around.hear("damaged", file=path, cause="damaged")
         check_mendable(out)
+        keep_measured(self.maker, outputs)
         self.folder.unseal()
         write_results(out, results)
         return None
@@ -213,6 +206,9 @@ class _Run:
         missing = self.prepare(self.crew.elsewhere)
         hear("phase", phase="reports")
         self.crew.make(missing)
+        if settings.stability:
+            hear("phase", phase="stability")
+            self._fit_again()
         hear("phase", phase="finish")
         return self._finish()
 
@@ -232,14 +228,21 @@ class _Run:
     def _measure(self) -> None:
         """Measure once how far the reasons can be trusted; every report shows it."""
         start, maker = self.around.clock(), self.maker
-        content, maker.trust = measure_run(maker.settings, maker.data, maker.scorer, maker.privacy)
-        self.folder.write(TRUST_FILE, content, "application/json")
+        files, maker.trust = maker.engine.measure(maker.settings, maker.data, maker.privacy)
+        for path, content in files.items():
+            self.folder.write(path, content, "application/json")
         self.seconds["trust"] = self.around.clock() - start
+
+    def _fit_again(self) -> None:
+        """Measure how stable the reasons are. No report depends on it, so it comes after them."""
+        start = self.around.clock()
+        self.folder.write(STABILITY_FILE, measure_stability(self.maker, self.around), "application/json")
+        self.after["stability"] = self.around.clock() - start
 
     def _look_back(self) -> None:
         """Say what all reports share, and whether a former run shared the same."""
         maker, former = self.maker, self.former
-        common = common_of(maker.plan, maker.settings, maker.scorer, maker.trust)
+        common = common_of(maker.plan, maker.settings, maker.engine, maker.trust)
         changed = changed_parts(former, common) if former else []
         if former is not None:
             self.since = Since(former.run.name, tuple(changed))
@@ -268,5 +271,5 @@ class _Run:
         self.folder.clear_work()
         if not self.crew.elsewhere:
             total.peak = 0  # it is this process's own, which its caller knows
-        seconds = self.seconds | total.seconds | {"finish": self.around.clock() - start}
+        seconds = self.seconds | total.seconds | self.after | {"finish": self.around.clock() - start}
         return total.summary(self.folder, self.plan, self.choice, seconds, shards, self.since)

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from reportgen.attention.scorer import AttentionScorer
 from reportgen.audit.seal import Sealing
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError
 from reportgen.explain.explanation import Explanation
+from reportgen.explain.foreign import ForeignExplanation
 from reportgen.explain.privacy import Privacy, pseudonym
 from reportgen.explain.why import explain_many
-from reportgen.formats import FIGURES, FORMATS
+from reportgen.formats import FIGURES, FORMATS, REFITS, REFITS_TOLD
 from reportgen.mail.message import token_key
 from reportgen.mail.outgoing import FORMATS as MAILS
 from reportgen.mail.outgoing import Mailer, check_mails
 from reportgen.output.facts import InputFile
 from reportgen.output.manifest import Users, plain_config
 from reportgen.report.build import build_report
+from reportgen.report.columns import many_figures
 from reportgen.report.document import Report
 from reportgen.report.html import render_html
 from reportgen.report.theme import theme_of
 from reportgen.report.words import LOCALES
+
+#: What a report can be made from: reasons of our own model, or what another model looked at.
+Why = Explanation | ForeignExplanation
 
 #: ``worker`` is no stage of the work: the process that did it was killed or hung.
 STAGES = ("explain", "origins", "report", "html", "pdf", "mail", "write", "count", "worker")
@@ -88,6 +92,10 @@ class RunSettings:
         What a worker, which has no `key`, makes the tokens in mails with.
     since : Path, optional
         A finished run: users whose report would be the same are taken over from it.
+    stability : int
+        How often the model is fitted again on people drawn anew, to measure how stable reasons are; 0 measures nothing.
+    reading : mapping of str to str or bool
+        How another model's weights are read, and what that model is called; empty in other runs.
     keep : str
         Unless empty, data and model stay in the private part of the run folder until the run is complete, so that `resume` need not
         read and fit again; it says whether the model was ``fitted`` for this run or ``given``.
@@ -120,6 +128,8 @@ class RunSettings:
     sealing: Sealing = field(default_factory=Sealing)
     token_key: bytes = field(default=b"", repr=False)
     since: Path | None = None
+    stability: int = 0
+    reading: Mapping[str, str | bool] = field(default_factory=dict)
     keep: Literal["", "fitted", "given"] = ""
 
     def check(self) -> None:
@@ -140,6 +150,8 @@ class RunSettings:
                 raise ConfigError(f"{what} {wrong or ''!r} is not available; use one of {', '.join(known)}")
         if min(self.chunk, self.workers, 1 if self.shard is None else self.shard) < 1:
             raise ConfigError("workers, and users per shard and chunk, are at least 1")
+        if self.stability not in REFITS:
+            raise ConfigError(f"stability: {self.stability} refits; {REFITS_TOLD}")
         theme_of(self.config.look)  # a logo that cannot be used stops the run at once, not user by user
         check_mails(self.config, self.formats)
 
@@ -155,6 +167,10 @@ class RunSettings:
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         options["formats"] = [word for word in FORMATS if word in self.formats]
         options["own_templates"] = self.templates is not None
+        if self.stability:
+            options["stability"] = self.stability
+        if self.reading:
+            options["weights"] = dict(self.reading)
         logo = theme_of(self.config.look).logo  # its name alone would not tell that another picture is in the pages now
         options["logo_sha256"] = sha256(logo.encode("ascii")).hexdigest() if logo else None
         options["users"] = None if self.users is None else sorted(pseudonym(self.key, user) for user in set(self.users))
@@ -167,17 +183,36 @@ def _pdf(report: Report, figures: str, templates: str | Path | None) -> bytes:
     return render_pdf(report, figures, templates)
 
 
+def _nothing(_whys: Sequence[Why]) -> Mapping[str, int]:
+    """Count nothing beside what the statistics of every run count."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Tools:
-    """The four steps from a user to bytes; a test or a caller may put others in their place."""
+    """The steps from a user to bytes; a test or a caller may put others in their place.
+
+    Attributes
+    ----------
+    explain : callable
+        As `explain_many`; its first argument is the scorer, or the engine of the run where that has none.
+    report : callable
+        As `build_report`, with the user's part of `figures` as last argument.
+    html, pdf : callable
+    figures : callable
+        What reports of a chunk can have worked out together: one entry per explanation, None where each does it alone.
+    count : callable
+        Whole numbers by name that the end of the run needs; they are added up over all users, see `Engine.closing`.
+    """
 
     explain: Callable[
-        [AttentionScorer, Dataset, Iterable[str], int, int | None, Privacy | None], list[Explanation]
+        [Any, Dataset, Iterable[str], int, int | None, Privacy | None], Sequence[Why]
     ] = explain_many  # fmt: skip
     report: Callable[..., Report] = build_report
     html: Callable[..., str] = render_html
     pdf: Callable[..., bytes] = _pdf
-    closing: Callable[[], dict[str, bytes]] = dict  # files of JSON that only the end of the run knows, by path
+    figures: Callable[[Any], Sequence[Any]] = many_figures
+    count: Callable[[Sequence[Why]], Mapping[str, int]] = _nothing
 
 
 @dataclass(frozen=True)
@@ -224,7 +259,7 @@ class RunSummary:
     peak_worker : int
         Most memory of a process that made reports, in bytes; 0 when nothing was made.
     shards : dict of str to int
-        ``done`` now, ``kept`` of a former run, ``again`` at a further attempt.
+        ``done`` now, ``kept`` of a former run, ``again`` at a further attempt, ``apart`` where a chunk of users failed as a whole.
     unmailed : dict of str to int
         Mails that were not made, by reason.
     since : Since

@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from reportgen.attention.scorer import AttentionScorer
 from reportgen.audit.fold_frame import Frame
 from reportgen.batch.counting import Counting, frame_of
+from reportgen.batch.engine import Engine
 from reportgen.batch.origins import Library, Origin, Origins, library_of
 from reportgen.batch.people import People, Person
 from reportgen.batch.plan import Plan
@@ -31,6 +31,7 @@ from reportgen.explain.privacy import make_privacy
 from reportgen.output.durable import Durable, open_inside
 from reportgen.output.entries import open_line, sealed_line
 from reportgen.output.folder import WORK
+from reportgen.workers.limit import listening
 
 #: What a stage of a user's report that killed or hung its process is called in `errors.jsonl`.
 STAGE = "worker"
@@ -80,6 +81,8 @@ class Result:
         Most memory of the process until then, in bytes.
     outcomes : dict of str to int
         What became of users in a run with ``--since``, of `reportgen.batch.origins.OUTCOMES`.
+    apart : dict of str to int
+        Users of chunks that were taken apart, see `reportgen.batch.work.Worker`.
     """
 
     shard: int
@@ -91,6 +94,7 @@ class Result:
     seconds: dict[str, float]
     peak: int
     outcomes: dict[str, int] = field(default_factory=dict)
+    apart: dict[str, int] = field(default_factory=dict)
 
     def to_line(self) -> bytes:
         return sealed_line(asdict(self))
@@ -135,7 +139,7 @@ class Maker:
     settings : RunSettings
         Without the key where the maker is a worker's.
     data : Dataset
-    scorer : AttentionScorer
+    engine : Engine
     people : People
     trust : Trust, optional
     tools : Tools, optional
@@ -145,19 +149,20 @@ class Maker:
     """
 
     def __init__(
-        self, run: Path, plan: Plan, settings: RunSettings, data: Dataset, scorer: AttentionScorer, people: People,
+        self, run: Path, plan: Plan, settings: RunSettings, data: Dataset, engine: Engine, people: People,
         trust: Trust | None = None, tools: Tools | None = None, clock: Clock = processor_seconds, tick: Tick = _no_tick,
     ) -> None:  # fmt: skip
         self.run, self.plan, self.settings, self.people = run, plan, settings, people
-        self.data, self.scorer, self.trust = data, scorer, trust
-        self.tools, self.clock, self.tick = tools or Tools(), clock, tick
+        self.data, self.engine, self.trust = data, engine, trust
+        self.tools, self.own_tools, self.clock, self.tick = tools or engine.tools(), tools is not None, clock, tick
         self.privacy = make_privacy(data, settings.config.privacy)
         self.origin = Origin()
 
     @cached_property
     def frame(self) -> Frame:
         """What all shards of the run count with."""
-        return frame_of(self.plan.run_id, self.settings.n, self.data, self.scorer, self.people)
+        market = self.engine.market(self.data, self.settings.as_of)
+        return frame_of(self.plan.run_id, self.settings.n, self.data, market, self.people)
 
     @cached_property
     def library(self) -> Library | None:
@@ -166,7 +171,8 @@ class Maker:
 
     def _worker(self, sink: Files | Packed) -> Worker:
         return Worker(
-            self.settings, self.data, self.scorer, self.privacy, sink, self.tools, self.clock, trust=self.trust,
+            self.settings, self.data, getattr(self.engine, "scorer", self.engine), self.privacy, sink, self.tools,
+            self.clock, trust=self.trust,
             mailer=self.settings.mailer(self.plan.run_id),
         )  # fmt: skip
 
@@ -183,7 +189,7 @@ class Maker:
         worker.counting = Counting(self.frame, self.data)
         aside = _read_aside(self.run, shard)
         first, last = self.plan.span(shard)
-        with closing(Origins(self.origin, self.library)) as worker.origins:
+        with listening(), closing(Origins(self.origin, self.library)) as worker.origins:
             for start in range(first, last, self.settings.chunk):
                 part = self.people.part(start, min(start + self.settings.chunk, last))
                 people |= {person.key: person for person in part}
@@ -217,7 +223,7 @@ class Maker:
         seconds = {stage: round(spent, 6) for stage, spent in worker.seconds.items()}
         return Result(
             shard, self.plan.plan_id, len(worker.done), tuple(worker.failures), dict(worker.made), tuple(outputs),
-            seconds, _peak(), dict(worker.origins.outcomes) if worker.origins is not None else {},
+            seconds, _peak(), dict(worker.origins.outcomes) if worker.origins is not None else {}, dict(worker.apart),
         )  # fmt: skip
 
     def probe(self, place: int) -> None:

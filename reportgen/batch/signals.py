@@ -63,3 +63,25 @@ def interrupting() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let already the first signal interrupt what writes nothing and asks nobody, such as a fit. It is noted by `stopping` all the same."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _STOPPING}
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if callable(noted := before[signal.Signals(number)]):
+            noted(number, frame)
+        raise KeyboardInterrupt
+
+    for number in _STOPPING:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -17,13 +17,15 @@ from reportgen.formats import FORMATS
 from reportgen.output.durable import replace_file
 
 FILE, SCHEMA = "run_status.json", "reportgen.status/1"
-PHASES = ("read", "fit", "plan", "reports", "finish", "done", "interrupted", "failed")
+PHASES = ("read", "fit", "plan", "reports", "stability", "finish", "done", "interrupted", "failed")
 #: Seconds that the rate looks back, and how many points it keeps of them.
 WINDOW, POINTS = 60.0, 120
 #: Seconds; from less than that no rate is told.
 _SHORTEST = 1e-3
 _MINUTE, _HOUR = 60, 3600
 _MEGABYTE = 1_000_000
+#: What is said of shards that have a longer name.
+_TOLD = {"apart": "with users made one by one"}
 
 
 class Progress:
@@ -39,6 +41,8 @@ class Progress:
         Users finished by a former, interrupted run. They do not count for the rate.
     window : float
         Seconds that the rate looks back.
+    unit : str
+        What is counted, where it is not users.
 
     Attributes
     ----------
@@ -46,8 +50,10 @@ class Progress:
         Users with a report, and users without one; together the users that are finished.
     """
 
-    def __init__(self, total: int, now: float, done: int = 0, set_aside: int = 0, window: float = WINDOW) -> None:
-        self.total, self.done, self.set_aside = total, done, set_aside
+    def __init__(
+        self, total: int, now: float, done: int = 0, set_aside: int = 0, window: float = WINDOW, unit: str = "users"
+    ) -> None:
+        self.total, self.done, self.set_aside, self.unit = total, done, set_aside, unit
         self._window = window
         self._points: deque[tuple[float, int]] = deque([(now, done + set_aside)])
 
@@ -87,11 +93,11 @@ class Progress:
 
     def line(self, now: float) -> str:
         """One line for people."""
-        parts = [f"{self.finished:,} of {self.total:,} users ({self.finished * 100 // max(self.total, 1)} %)"]
+        parts = [f"{self.finished:,} of {self.total:,} {self.unit} ({self.finished * 100 // max(self.total, 1)} %)"]
         if self.set_aside:
             parts.append(f"{self.set_aside:,} set aside")
         if rate := self.rate(now):
-            parts.append(f"{rate:,.0f} users/s" if rate >= 10 else f"{rate:.1f} users/s")
+            parts.append(f"{rate:,.0f} {self.unit}/s" if rate >= 10 else f"{rate:.1f} {self.unit}/s")
         remaining = self.remaining(now)
         if remaining:
             parts.append(f"{duration(remaining)} left")
@@ -199,7 +205,8 @@ class Closing:
     peaks : dict of str to int
         Most memory in bytes: ``parent``, ``worker``.
     shards : dict of str to int
-        ``done``, ``kept`` (of a former run), ``again`` (more than one attempt).
+        ``done``, ``kept`` (of a former run), ``again`` (more than one attempt), ``apart`` (with a chunk of users that failed as a
+        whole, so that they were made one by one).
     """
 
     run_id: str
@@ -226,7 +233,7 @@ def closing_lines(closing: Closing) -> Iterator[str]:
         by_stage = ", ".join(f"{stage} {count:,}" for stage, count in sorted(closing.stages_aside.items()))
         yield f"users set aside: {aside:,} ({by_stage}); see errors.jsonl"
     if closing.shards:
-        yield "shards: " + ", ".join(f"{count:,} {word}" for word, count in closing.shards.items())
+        yield "shards: " + ", ".join(f"{count:,} {_TOLD.get(word, word)}" for word, count in closing.shards.items())
     if spent := sum(closing.seconds.values()):
         stages = (f"{stage} {took:.2f} ({took / spent:.0%})" for stage, took in closing.seconds.items())
         yield f"seconds of work: {', '.join(stages)}"

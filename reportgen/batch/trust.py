@@ -42,14 +42,34 @@ def measure_run(
         What reports show; None where fewer than `LEAST` users have a reason at all.
     """
     before = data.until(settings.as_of)
-    size = int(np.clip(SAMPLE * _MANY_ITEMS // max(data.item_ids.size, 1), _SMALL, SAMPLE))
-    sample = choose_sample(scorer, before, _by_pseudonym(data, settings.key), size, privacy.barred, privacy.excluded)
+    size, sample = sample_of(settings, data, before, scorer, privacy)
     head = {"schema": SCHEMA, "as_of": iso(settings.as_of), "wanted": size}
     if sample.size < LEAST:
         told = f"only {sample.size} users have a product that their history speaks for; {LEAST} are needed"
-        return _file(head | {"measured": False, "reason": told}), None
+        return json_file(head | {"measured": False, "reason": told}), None
     found = measure_fidelity(scorer, before, sample, _LIST, barred=privacy.barred, left_out=privacy.excluded)
-    return _file(head | {"measured": True} | found.to_dict()), found.trust()
+    return json_file(head | {"measured": True} | found.to_dict()), found.trust()
+
+
+def sample_of(
+    settings: RunSettings, data: Dataset, before: Dataset, scorer: AttentionScorer, privacy: Privacy
+) -> tuple[int, np.ndarray]:
+    """How many users are wanted for a measurement, and who they are: those who have a reason, of all who did not opt out.
+
+    Parameters
+    ----------
+    data, before : Dataset
+        All of it, and what was known at the reference time.
+
+    Returns
+    -------
+    size : int
+    sample : ndarray of int64
+        User codes, at most `size`.
+    """
+    size = int(np.clip(SAMPLE * _MANY_ITEMS // max(data.item_ids.size, 1), _SMALL, SAMPLE))
+    order = _by_pseudonym(data, settings.key)
+    return size, choose_sample(scorer, before, order, size, privacy.barred, privacy.excluded)
 
 
 def _by_pseudonym(data: Dataset, key: bytes) -> np.ndarray:
@@ -58,11 +78,14 @@ def _by_pseudonym(data: Dataset, key: bytes) -> np.ndarray:
     return np.array(sorted(stay, key=lambda code: pseudonym(key, str(data.user_ids[code]))), dtype=np.int64)
 
 
-def _file(plain: dict[str, Any]) -> bytes:
+def json_file(plain: dict[str, Any]) -> bytes:
+    """A measurement as a file: sorted keys, and no more decimals than every processor agrees on."""
     return (json.dumps(_rounded(plain), sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
 def _rounded(plain: Any) -> Any:
     if isinstance(plain, dict):
         return {key: _rounded(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_rounded(value) for value in plain]
     return round(plain, _DECIMALS) + 0.0 if isinstance(plain, float) else plain

@@ -59,6 +59,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.start, self.started, self._last = self.now(), self.when(), 0.0
+        self._refits: Progress | None = None
+        self._apart: set[int] = set()
         self._success = last_success(self.metrics) if self.metrics else None
 
     def say(self, finished: int, total: int, aside: int) -> None:
@@ -82,6 +84,8 @@ class Watch:
     def hear(self, event: str, **facts: Any) -> None:
         """Take an event of `reportgen.batch.logline.EVENTS`."""
         self._count(event, facts)
+        if event == "refits":
+            self._again(facts["done"], facts["total"])
         if event == "damaged" and not facts["file"].startswith(("packs/", "index/")):
             facts = facts | {"file": None}  # its name would be the key of a user
         if self.log is not None:
@@ -93,10 +97,24 @@ class Watch:
             self.opted_out = facts["opted_out"]
         if event == "shard_again":
             self.shards["again"] += 1
+        if event == "chunk_apart":
+            self._apart.add(facts["shard"])
+            self.shards["apart"] = len(self._apart)
         if event == "shard_done":
             self.shards["done"] += 1
             for stage in STAGES:
                 self.seconds[stage] += facts.get(f"{stage}_seconds", 0.0)
+
+    def _again(self, done: int, total: int) -> None:
+        """Show how many refits are made; those of an interrupted run do not count for the rate."""
+        now = self.now()
+        if self._refits is None:
+            self._refits = Progress(total, now, done, unit="refits")
+        self._refits.update(now, done, 0)
+        self.show(self._refits, now)
+        if now - self._last >= _EVERY:
+            self._last = now
+            self._write("stability")
 
     @contextmanager
     def ending(self, signal: Callable[[], str]) -> Iterator[None]:
@@ -140,7 +158,7 @@ class Watch:
             users = {"reported": seen.done, "set_aside": seen.set_aside, "opted_out": self.opted_out}
             seconds = summary.seconds if summary and summary.seconds else {k: v for k, v in self.seconds.items() if v}
             write_metrics(self.metrics, Metrics(
-                phase == "reports", seen.total, users, seconds, dict(self.shards), seen.rate(now),
+                phase in ("reports", "stability"), seen.total, users, seconds, dict(self.shards), seen.rate(now),
                 summary.written if summary else 0, success if success is not None else self._success,
             ))  # fmt: skip
 

@@ -6,23 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch.counting import Counting
 from reportgen.batch.origins import Origins
 from reportgen.batch.people import Person
-from reportgen.batch.settings import Failure, RunSettings, Tools
+from reportgen.batch.settings import Failure, RunSettings, Tools, Why
 from reportgen.data.dataset import Dataset
 from reportgen.errors import OutputError
-from reportgen.explain.explanation import Explanation
 from reportgen.explain.fidelity import Trust
 from reportgen.explain.privacy import Privacy
 from reportgen.formats import FORMATS
 from reportgen.mail.address import AddressError
 from reportgen.mail.outgoing import Mailer
 from reportgen.report.build import Reader
-from reportgen.report.columns import Figures, many_figures
 from reportgen.report.document import Report
 from reportgen.workers.limit import time_limit
 
@@ -53,14 +50,20 @@ def failure(person: Person, stage: str, error: BaseException) -> Failure:
 class Worker:
     """Takes chunks of users to files.
 
+    A chunk as a whole may take as long as one user: it takes a thousandth of that as a rule, and one who hangs is soon found so.
+
     Attributes
     ----------
+    scorer : object
+        What `Tools.explain` is given first.
     made : Counter
         Reports per format.
     seconds : Counter
         By stage.
     done : list of Person
         Those who have a report, in order.
+    apart : Counter
+        Users of chunks that failed as a whole and were taken apart, by the stage where that was.
     trust : Trust, optional
         What was measured of the reasons of this run, for every report.
     counting : Counting, optional
@@ -73,7 +76,7 @@ class Worker:
 
     settings: RunSettings
     data: Dataset
-    scorer: AttentionScorer
+    scorer: Any
     privacy: Privacy
     folder: Sink
     tools: Tools
@@ -82,6 +85,7 @@ class Worker:
     seconds: dict[str, float] = field(default_factory=dict)
     done: list[Person] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    apart: Counter[str] = field(default_factory=Counter)
     trust: Trust | None = None
     counting: Counting | None = None
     mailer: Mailer | None = None
@@ -90,7 +94,7 @@ class Worker:
     def chunk(self, people: Sequence[Person], with_pdf: Sequence[bool]) -> Iterator[Person]:
         """Make the reports of some users and yield each when finished; one that fails is noted and the rest go on."""
         pdf = dict(zip((person.key for person in people), with_pdf, strict=True))
-        explained, told = self._explained(people), list[tuple[Person, Explanation]]()
+        explained, told = self._explained(people), list[tuple[Person, Why]]()
         known = self._known(explained)
         figures = iter(self._rounded([why for person, why in explained if person.key not in known]))
         for person, why in explained:
@@ -107,17 +111,18 @@ class Worker:
         if self.counting is not None and told:
             self._count(self.counting, told)
 
-    def _count(self, counting: Counting, told: list[tuple[Person, Explanation]]) -> None:
+    def _count(self, counting: Counting, told: list[tuple[Person, Why]]) -> None:
         """Their reports stand already: an error here is the program's, not one user's, and ends the shard with its own words."""
         start = self.clock()
         counting.add(told)
+        counting.fold.counts.update(self.tools.count([why for _, why in told]))
         self.seconds["count"] = self.seconds.get("count", 0.0) + self.clock() - start
 
     @contextmanager
-    def _stage(self, name: str, users: int = 1) -> Iterator[None]:
-        start, most = self.clock(), self.settings.user_seconds
+    def _stage(self, name: str) -> Iterator[None]:
+        start = self.clock()
         try:
-            with time_limit(most and most * users):
+            with time_limit(self.settings.user_seconds):
                 yield
         except OutputError:
             raise  # the folder itself is in trouble: no user can be finished
@@ -126,40 +131,43 @@ class Worker:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + self.clock() - start
 
-    def _explain(self, people: Sequence[Person]) -> list[Explanation]:
+    def _explain(self, people: Sequence[Person]) -> Sequence[Why]:
         ids, settings = [person.user_id for person in people], self.settings
-        with self._stage("explain", len(people)):
+        with self._stage("explain"):
             return self.tools.explain(self.scorer, self.data, ids, settings.n, settings.as_of, self.privacy)
 
-    def _explained(self, people: Sequence[Person]) -> list[tuple[Person, Explanation]]:
+    def _explained(self, people: Sequence[Person]) -> list[tuple[Person, Why]]:
         try:
             return list(zip(people, self._explain(people), strict=True))
         except SetAsideError:
+            self.apart["explain"] += len(people)
             return [pair for person in people for pair in self._alone(person)]
 
-    def _alone(self, person: Person) -> list[tuple[Person, Explanation]]:
+    def _alone(self, person: Person) -> list[tuple[Person, Why]]:
         try:
             return [(person, self._explain([person])[0])]
         except SetAsideError as aside:
             self.failures.append(failure(person, "explain", aside.__cause__ or aside))
             return []
 
-    def _rounded(self, whys: Sequence[Explanation]) -> Sequence[Figures | None]:
+    def _rounded(self, whys: Sequence[Why]) -> Sequence[Any]:
         """The figures of a chunk, rounded together; where that fails, each report rounds its own, and one fails alone."""
         try:
             with self._stage("report"):
-                return many_figures(whys)
+                return self.tools.figures(whys)
         except SetAsideError:
+            self.apart["report"] += len(whys)
             return [None] * len(whys)
 
-    def _known(self, explained: Sequence[tuple[Person, Explanation]]) -> set[str]:
+    def _known(self, explained: Sequence[tuple[Person, Why]]) -> set[str]:
         """Keys of users of whom a former run has the same report; each is tagged for later runs on the way."""
         if self.origins is None:
             return set()
         try:
-            with self._stage("origins", max(len(explained), 1)):
+            with self._stage("origins"):
                 return {person.key for person, why in explained if self.origins.tag(person, why)}
         except SetAsideError:
+            self.apart["origins"] += len(explained)
             return set()
 
     def _taken(self, person: Person, known: bool, with_pdf: bool) -> bool:
@@ -177,10 +185,10 @@ class Worker:
         self.made.update(files.keys())
         return True
 
-    def _one(self, person: Person, why: Explanation, figures: Figures | None, with_pdf: bool) -> None:
+    def _one(self, person: Person, why: Why, figures: Any, with_pdf: bool) -> None:
         with self._stage("report"):
             report = self._report(person, why, figures)
-            files = {"json": _encode(report.to_json() + "\n")} if "json" in self.settings.formats else {}
+            files = {"json": report.to_bytes()} if "json" in self.settings.formats else {}
         formats = {word for word in self.settings.formats if word != "pdf" or with_pdf}
         look = {"figures": self.settings.figures, "templates": self.settings.templates}
         if "html" in formats:
@@ -196,7 +204,7 @@ class Worker:
             self._write(person, files)
         self.made.update(files.keys())
 
-    def _report(self, person: Person, why: Explanation, figures: Figures | None) -> Report:
+    def _report(self, person: Person, why: Why, figures: Any) -> Report:
         settings = self.settings
         return self.tools.report(
             why,

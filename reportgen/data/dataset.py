@@ -65,6 +65,8 @@ class Dataset:
         user on that item are meant, since a look at a gift tells of it too. It holds for these users and items in this order.
     policy : reportgen.config.Privacy
         What may be told, as the configuration said with which the data were read.
+    columns_read : dict of str to tuple of dict of str to str
+        For each table and each of its files or frames: our names of the columns that were found there -> the source's.
     """
 
     user_ids: np.ndarray
@@ -84,6 +86,7 @@ class Dataset:
     synthetic: bool = False
     private: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     policy: Privacy = field(default_factory=Privacy)
+    columns_read: dict[str, tuple[dict[str, str], ...]] | None = None
 
     @classmethod
     def from_files(
@@ -163,7 +166,7 @@ class Dataset:
             for label in frame.columns:
                 values = frame[label].to_numpy()
                 columns[name, str(label), store.kind_of(values)] = values
-        facts = {name: getattr(self, name) for name in ("date_only", "synthetic", "rows_read")}
+        facts = {name: getattr(self, name) for name in ("date_only", "synthetic", "rows_read", "columns_read")}
         facts |= {"event_types": list(self.event_types), "policy": asdict(self.policy)}
         facts["problems"] = [asdict(problem) for problem in self.problems]
         arrays = {name: getattr(self, name) for name in store.ARRAYS}
@@ -194,6 +197,8 @@ class Dataset:
             raise InputError(f"{where}: {store.META} cannot be used ({error}); save the data set again") from error
         plain: dict[str, Any] = arrays | {name: facts[name] for name in ("date_only", "synthetic", "rows_read")}
         plain |= {"event_types": tuple(facts["event_types"]), "problems": problems, "policy": policy}
+        if facts.get("columns_read") is not None:
+            plain["columns_read"] = {name: tuple(columns) for name, columns in facts["columns_read"].items()}
         for name, ids in (("catalogue", "item_ids"), ("users", "user_ids")):
             plain[ids] = columns.pop(("ids", ids))
             found = {label: values for (place, label), values in columns.items() if place == name}
@@ -203,6 +208,11 @@ class Dataset:
     def history(self, user: int) -> slice:
         """Where the events of user code ``user`` lie in the event arrays, oldest first."""
         return slice(int(self.indptr[user]), int(self.indptr[user + 1]))
+
+    @property
+    def time_range(self) -> tuple[int, int] | None:
+        """Time of the oldest and the newest event, in microseconds since 1970-01-01 UTC; None without events."""
+        return (int(self.timestamps.min()), int(self.timestamps.max())) if self.timestamps.size else None
 
     def until(self, as_of: int) -> Dataset:
         """Leave out events later than ``as_of`` (microseconds since 1970-01-01 UTC); their number becomes a problem.

@@ -48,6 +48,7 @@ class Tables:
     rows_read: dict[str, int]
     date_only: bool
     private: np.ndarray
+    columns_read: dict[str, tuple[dict[str, str], ...]]
 
 
 def read_tables(
@@ -87,6 +88,7 @@ def _collect(con: duckdb.DuckDBPyConnection, steps: Steps, config: Config, histo
         user_ids=user_ids, item_ids=item_ids, indptr=histories.indptr, **histories.arrays,
         event_types=event_types(config), catalogue=catalogue, users=users, problems=problems,
         rows_read=steps.rows_read, date_only=steps.date_only, private=steps.private,
+        columns_read={name: tuple(columns) for name, columns in steps.columns.items()},
     )  # fmt: skip
 
 

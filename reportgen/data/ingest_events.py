@@ -18,7 +18,7 @@ from reportgen.data.expressions import (
     quoted,
 )
 from reportgen.data.ingest_load import Opened
-from reportgen.data.schema import EVENTS, missing_column
+from reportgen.data.schema import EVENTS, missing_rule_column
 
 USER_REASONS = ("id_not_whole/user", "empty_user_id", "blank_user_id", "cell_too_long/user")
 ITEM_REASONS = ("id_not_whole/item", "empty_item_id", "blank_item_id", "cell_too_long/item")
@@ -61,7 +61,7 @@ class Plan:
     def rule(self, rule: Exclude) -> Column:
         """The column of an exclude rule."""
         if rule.column not in self.opened.columns:
-            raise missing_column(EVENTS, "column", rule.column, self.opened.columns, self.opened.source.name)
+            raise missing_rule_column(EVENTS, rule.column, self.opened.columns, self.opened.source.name)
         return self.opened.columns[rule.column]
 
 

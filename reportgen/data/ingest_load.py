@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,6 +210,11 @@ def _line_at(checked: Checked | None, position: int) -> int:
     with gzip.open(checked.path) if checked.compression == "gz" else open(checked.path, "rb") as file:
         start = file.read(position)
     return start.count(b"\n") + 1 if b"\n" in start else start.count(b"\r") + 1
+
+
+def source_names(found: Mapping[str, Column]) -> dict[str, str]:
+    """Our names of the columns that a source has -> what the source calls them, safe to print."""
+    return {ours: show(column.name) for ours, column in sorted(found.items())}
 
 
 def find_columns(opened: Opened, spec: TableSpec, names: dict[str, str]) -> dict[str, Column]:

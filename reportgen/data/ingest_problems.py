@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import duckdb
+import numpy as np
 
 from reportgen.data.expressions import quoted
 from reportgen.data.ingest_load import Opened, Ragged
@@ -114,3 +115,49 @@ class Ledger:
         """Add a problem whose first rows are given by their place in the raw table, ascending."""
         name, numbers = self.files.locate(rows)
         self.note(reason, count, numbers, example, kept=kept, file=name)
+
+
+@dataclass
+class _Found:
+    """Rows that one reason concerns: how many, the first of them, and the value of the very first."""
+
+    kept: bool
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+    shown: object = ""
+
+
+class Tally:
+    """Rows with a reason, collected from blocks that are not in the order of the files.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Gets a problem for each reason when all blocks have been seen.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger, self._found = ledger, dict[str, _Found]()
+
+    def add(self, reason: str, rows: np.ndarray, shown: np.ndarray | None = None, *, kept: bool) -> None:
+        """Note rows, by their places in the raw table, and what they say. Reasons keep the order in which they are asked for first."""
+        found = self._found.setdefault(reason, _Found(kept))
+        if not rows.size:
+            return
+        first = np.argsort(rows, kind="stable")[:FIRST_ROWS]
+        if shown is not None and (not found.rows or rows[first[0]] < found.rows[0]):
+            found.shown = shown[first[0]]
+        found.rows = sorted([*found.rows, *rows[first].tolist()])[:FIRST_ROWS]
+        found.count += int(rows.size)
+
+    def close(self) -> None:
+        """Hand everything over to the ledger."""
+        for reason, found in self._found.items():
+            if found.count:
+                self._ledger.found(reason, found.count, found.rows, found.shown, kept=found.kept)
+        self._found.clear()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was handed over."""
+        return tuple(self._ledger.problems)

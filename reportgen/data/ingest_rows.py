@@ -19,7 +19,7 @@ from reportgen.data.expressions import (
     tags,
 )
 from reportgen.data.ingest_load import Opened
-from reportgen.data.schema import ITEMS, TableSpec, missing_column
+from reportgen.data.schema import ITEMS, TableSpec, missing_rule_column
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _reason(shape: Shape, opened: Opened, key: Column, rules: tuple[Exclude, ...
     shown = [f"WHEN {checks[0]} OR {checks[3]} THEN {example}"]
     for rule in rules:
         if rule.column not in opened.columns:
-            raise missing_column(shape.spec, "column", rule.column, opened.columns, opened.source.name)
+            raise missing_rule_column(shape.spec, rule.column, opened.columns, opened.source.name)
         check = excluded(rule, opened.columns[rule.column])
         whens.append(f"WHEN {check} THEN {codes.index('excluded: ' + rule.reason)}")
         shown.append(f"WHEN {check} THEN left({opened.columns[rule.column].text}, 200)")

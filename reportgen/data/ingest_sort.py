@@ -88,7 +88,7 @@ def sort_events(
     repeated, unknown = Seen(), Seen()
     with ExitStack() as stack:
         files = {n: stack.enter_context(ArrayFile(folder / f"{n}.npy", dtype)) for n, dtype in ARRAYS.items()}
-        for rows in _blocks(_stream(con, present)):
+        for rows in user_blocks(_stream(con, present)):
             again = _repeats(rows)
             if again.any():
                 repeated.note(rows["row"][again], rows["i"][again])
@@ -154,17 +154,26 @@ def _number_orders(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _blocks(pieces: Iterator[Block]) -> Iterator[Block]:
-    """Put pieces together to blocks of whole users; asserts that users ascend from block to block."""
+def user_blocks(pieces: Iterator[Block], least: int | None = None) -> Iterator[Block]:
+    """Put pieces together to blocks of whole users; asserts that users ascend from block to block.
+
+    Parameters
+    ----------
+    pieces : iterator of dict of str to ndarray
+        Sorted by ``u``, the user, a whole number from 0.
+    least : int, optional
+        Rows of a block but for the last; `BLOCK` when None.
+    """
+    least = BLOCK if least is None else least
     held: list[Block] = []
     size, last = 0, -1
     for piece in pieces:
         held.append(piece)
         size += piece["u"].size
         # A user may be longer than many pieces: nothing is put together before the user at the mark has ended.
-        while size > BLOCK and held[-1]["u"][-1] != _user_at(held, BLOCK - 1):
+        while size > least and held[-1]["u"][-1] != _user_at(held, least - 1):
             rows = _joined(held)
-            cut = int(np.searchsorted(rows["u"], rows["u"][BLOCK - 1], side="right"))
+            cut = int(np.searchsorted(rows["u"], rows["u"][least - 1], side="right"))
             yield _ascending({name: column[:cut] for name, column in rows.items()}, last)
             last = int(rows["u"][cut - 1])
             held, size = [{name: column[cut:] for name, column in rows.items()}], size - cut

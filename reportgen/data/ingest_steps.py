@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from reportgen.config import Config, Exclude
 from reportgen.data import ingest_events, ingest_items, ingest_rows
-from reportgen.data.expressions import identifier, quoted, stepwise
-from reportgen.data.ingest_load import Opened, find_columns, open_source, reading, take_rejects
+from reportgen.data.expressions import Column, identifier, quoted, stepwise
+from reportgen.data.ingest_load import Opened, find_columns, open_source, reading, source_names, take_rejects
 from reportgen.data.ingest_problems import Check, Ledger
 from reportgen.data.ingest_rows import Shape
 from reportgen.data.ingest_sort import Histories, Seen, sort_events
@@ -35,6 +35,7 @@ class Steps:
         self.ledgers = {name: Ledger(con, name) for name in ("events", "items", "users")}
         self.rows_read: dict[str, int] = {}
         self.present: dict[str, set[str]] = {"events": set(), "items": set(), "users": set()}
+        self.columns: dict[str, list[dict[str, str]]] = {name: [] for name in self.present}
         self.id_kinds: dict[str, tuple[str, str, str]] = {}
         self.date_only = False
         self.private = np.zeros(0, dtype=np.int64)
@@ -65,7 +66,7 @@ class Steps:
 
         def load(opened: Opened, file: int) -> None:
             columns = find_columns(opened, shape.spec, names)
-            self._note_columns(shape.spec, opened, names, set(columns))
+            self._note_columns(shape.spec, opened, names, columns)
             ingest_rows.load(self.con, shape, opened, columns, self.config, rules, file)
 
         self._each(shape.spec, sources, load)
@@ -118,9 +119,12 @@ class Steps:
         if needed and not self.rows_read[name]:
             raise InputError(f"{self.ledgers[name].files.names[0]}: no rows after the header")
 
-    def _note_columns(self, spec: TableSpec, opened: Opened, names: dict[str, str], found: set[str]) -> None:
+    def _note_columns(
+        self, spec: TableSpec, opened: Opened, names: dict[str, str], found: Mapping[str, Column]
+    ) -> None:
         """Note which columns there are, and refuse ids that are numbers here and text there."""
-        self.present[spec.name] |= found
+        self.present[spec.name] |= found.keys()
+        self.columns[spec.name].append(source_names(found))
         for name in spec.ids if self.config.input.id_type != "text" else ():
             column = opened.columns[names.get(name, name)]
             number = column.family in ("int", "float") or column.name in opened.source.numeric
@@ -141,7 +145,7 @@ class Steps:
 
         def load(opened: Opened, file: int) -> None:
             columns = find_columns(opened, EVENTS, names)
-            self._note_columns(EVENTS, opened, names, set(columns))
+            self._note_columns(EVENTS, opened, names, columns)
             ingest_events.load(self.con, ingest_events.Plan(opened, columns, self.config), file)
 
         self._each(EVENTS, sources, load)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reportgen.checks import nearest
 from reportgen.config import EVENT_COLUMNS, ITEM_COLUMNS, USER_COLUMNS
+from reportgen.config_columns import ABLATION_NEEDED, LISTS_MORE, LISTS_NEEDED, WEIGHTS_MORE, WEIGHTS_NEEDED
 from reportgen.errors import InputError
 
 EXAMPLE_LENGTH = 60
@@ -61,18 +62,9 @@ class TableSpec:
 EVENTS = TableSpec("events", EVENT_COLUMNS[:3], EVENT_COLUMNS[3:], ("user_id", "item_id"))
 ITEMS = TableSpec("items", ITEM_COLUMNS[:2], ITEM_COLUMNS[2:], ("item_id",))
 USERS = TableSpec("users", USER_COLUMNS[:1], USER_COLUMNS[1:], ("user_id",))
-WEIGHTS = TableSpec(
-    "weights",
-    ("user_id", "item_id", "history_item_id", "weight"),
-    ("rank", "score", "base", "value", "position", "feature", "kind", "head", "layer", "aggregation"),
-    ("user_id", "item_id", "history_item_id"),
-)
-RECOMMENDATIONS = TableSpec(
-    "recommendations", ("user_id", "item_id"), ("rank", "score", "source"), ("user_id", "item_id")
-)
-ABLATION = TableSpec(
-    "ablation", ("user_id", "item_id", "removed_item_id", "score"), (), ("user_id", "item_id", "removed_item_id")
-)
+WEIGHTS = TableSpec("weights", WEIGHTS_NEEDED, WEIGHTS_MORE, ("user_id", "item_id", "history_item_id"))
+RECOMMENDATIONS = TableSpec("recommendations", LISTS_NEEDED, LISTS_MORE, ("user_id", "item_id"))
+ABLATION = TableSpec("ablation", ABLATION_NEEDED, (), ("user_id", "item_id", "removed_item_id"))
 
 REMEDIES = {
     "empty_user_id": "Fill in the user id, or leave such rows out with [[events.exclude]].",
@@ -136,11 +128,23 @@ def show(value: object) -> str:
     return text if len(text) <= EXAMPLE_LENGTH else text[: EXAMPLE_LENGTH - 1] + "…"
 
 
-def missing_column(spec: TableSpec, ours: str, wanted: str, present: Iterable[str], file: str) -> InputError:
-    """Build the error for a column that is not there: nearest column present, and the line to write."""
+def missing_rule_column(spec: TableSpec, wanted: str, present: Iterable[str], file: str) -> InputError:
+    """Build the error for a rule of exclusion on a column that is not there; any column may be meant."""
     names = [name for name in present if name]
-    near = nearest(wanted, names)
-    hint = f'; the nearest is "{show(near)}": write {ours} = "{show(near)}" under [{spec.name}.columns]' if near else ""
+    hint = f'; the nearest is "{show(near)}"' if (near := nearest(wanted, names)) else ""
+    told = f'{file}: the {spec.name} have no column "{show(wanted)}" that [[{spec.name}.exclude]] names{hint}'
+    return InputError(f"{told}. Found: {show_list(names)}")
+
+
+def missing_column(spec: TableSpec, ours: str, wanted: str, present: Iterable[str], file: str) -> InputError:
+    """Build the error for a column that is not there: nearest column present, and the line to write.
+
+    A column that has one of our own names is that one, so it is no remedy for another.
+    """
+    names = [name for name in present if name]
+    near = nearest(wanted, [name for name in names if name not in (*spec.required, *spec.optional)])
+    hint = f'; the nearest is "{show(near)}": write {ours} = "{show(near)}" under [{spec.name}.columns]'
+    hint = hint if near else f"; write the name of its column as {ours} under [{spec.name}.columns]"
     return InputError(f'{file}: the {spec.name} have no column "{show(wanted)}"{hint}. Found: {show_list(names)}')
 
 

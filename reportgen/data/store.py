@@ -32,7 +32,9 @@ PARTS = {
     "number": {"numbers": "float64"},
 }
 _FACTS: dict[str, Any] = {"event_types": list, "problems": list, "rows_read": (dict, type(None)), "date_only": bool, "synthetic": bool,
-          "policy": dict, "columns": list}  # fmt: skip
+          "policy": dict, "columns": list, "columns_read": (dict, type(None))}  # fmt: skip
+#: Facts that older folders of this format do not hold.
+_LATER = {"columns_read"}
 _BLOCK = 1 << 22
 Column = tuple[str, str, str]
 
@@ -234,7 +236,9 @@ def _complete(meta: dict[str, Any]) -> bool:
     if meta.keys() != entries.keys() or not all(type(meta[name]) is kind for name, kind in entries.items()):
         return False
     facts = meta["facts"]
-    if facts.keys() != _FACTS.keys() or not all(isinstance(facts[name], kind) for name, kind in _FACTS.items()):
+    if facts.keys() | _LATER != _FACTS.keys() or not all(
+        isinstance(facts.get(at), kind) for at, kind in _FACTS.items()
+    ):
         return False
     columns = facts["columns"]
     told = meta["arrays"].values()

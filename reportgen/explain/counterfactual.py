@@ -76,7 +76,7 @@ class Lists:
 
     def masked(self, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Scores (N, I) with ``-inf`` where the user of that row cannot be shown the item; written in place."""
-        scores[:, self.closed] = -np.inf
+        scores[:, np.flatnonzero(self.closed)] = -np.inf
         own = self.seen[rows].tocoo()
         scores[own.row, own.col] = -np.inf
         return scores
@@ -241,8 +241,9 @@ def confirm(scorer: AttentionScorer, lists: Lists, claims: list[_Claim]) -> tupl
     mine = scores[np.arange(own.size), own][:, None]
     scores[np.arange(own.size), own] = -np.inf
     blur = np.float32(_BLUR) * (1.0 + np.abs(mine))
-    ahead = (scores > mine + blur).sum(axis=1)
-    lead, other = _near(scorer, events, own, (scores >= mine - blur) & (scores <= mine + blur))
+    above = scores > mine + blur
+    ahead = np.count_nonzero(above, axis=1)
+    lead, other = _near(scorer, events, own, (scores >= mine - blur) & ~above)
     clear, tied = lead > TIE, (np.abs(lead) <= TIE) & (other < own[:, None])
     return np.asarray(1 + ahead + (clear | tied).sum(axis=1)), np.asarray(ahead + clear.sum(axis=1) >= lists.n)
 

@@ -148,7 +148,7 @@ def _asked(reader: ForeignReader, why: ForeignExplanation, user: int, score: Sco
 def _ablated(reader: ForeignReader, why: ForeignExplanation, user: int, removed: Ablation) -> np.ndarray:
     """Effects from a table of scores; the whole history's from its own row, else from the weights."""
     effects, items = np.full(why.weights.shape, np.nan), reader.data.item_ids
-    mine = removed.user == user
+    mine = removed.rows(user)
     pick = {str(item): k for k, item in enumerate(why.picks.item_id)}
     place = {str(item): j for j, item in enumerate(why.past.item_id)}
     full = why.scores.copy()

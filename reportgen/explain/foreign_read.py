@@ -10,14 +10,20 @@ from reportgen.attention.history import event_users
 from reportgen.data.dataset import Dataset
 from reportgen.data.weights import MARKER, PADDING, WeightTable
 from reportgen.errors import InputError
+from reportgen.explain.assembly import Shelf
 from reportgen.explain.explanation import Past, Picks, Usage
 from reportgen.explain.foreign import ForeignExplanation, ForeignModel, HowRead, Reading
 from reportgen.explain.foreign_effects import Shown
 from reportgen.explain.privacy import Privacy
-from reportgen.explain.why import Shelf
 
 #: Blocks of the catalogue that are matched, where it has them.
 BLOCKS = ("category", "brand")
+
+
+def takers(data: Dataset) -> np.ndarray:
+    """People with an event on each item: int64, shape (I,)."""
+    pairs = np.unique(event_users(data) * data.item_ids.size + data.items)
+    return np.bincount(pairs % max(data.item_ids.size, 1), minlength=data.item_ids.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +55,7 @@ class ForeignReader:
     ) -> None:
         self.table, self.data, self.as_of, self.privacy, self.how, self.model = table, data, as_of, privacy, how, model
         self.before, self.shelf = data.until(as_of), Shelf.of(data)
-        pairs = np.unique(event_users(self.before) * data.item_ids.size + self.before.items)
-        self.popularity = np.bincount(pairs % max(data.item_ids.size, 1), minlength=data.item_ids.size)
+        self.popularity = takers(self.before)
         columns = data.catalogue.columns
         self.blocks = {name: data.catalogue[name].to_numpy(dtype=object) for name in BLOCKS if name in columns}
         self.n_heads, self.n_layers = max(1, len(table.heads)), max(1, len(table.layers))

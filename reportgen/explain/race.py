@@ -10,7 +10,7 @@ sets of one size where these are few, give an upper bound. Where the two meet th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
 from math import comb
 
@@ -159,9 +159,10 @@ class _Field:
         """No set with fewer items than this takes the product off the list; int64, shape (T,), 1 to `MAX_REMOVED` + 1."""
         total = np.cumsum(_largest(np.maximum(self.loss, 0.0), MAX_REMOVED), axis=1)
         ahead = (self.gap[:, None, :] - total <= self.edge[:, None, :]).sum(axis=2) >= self.race.n
-        possible = ahead | self._outsiders()
+        possible = ahead | self._outsiders
         return np.where(possible.any(axis=1), possible.argmax(axis=1), MAX_REMOVED).astype(np.int64) + 1
 
+    @cached_property
     def _outsiders(self) -> np.ndarray:
         """Might a product that is not looked at get ahead after 1, 2, ... removals? bool, shape (T, MAX_REMOVED)."""
         race = self.race
@@ -171,7 +172,7 @@ class _Field:
 
     def pool_is_enough(self, t: int, m: int) -> bool:
         """True where a set of `m` with any item outside the pool surely fails, and no outsider can get ahead."""
-        if self._outsiders()[t, m - 1]:
+        if self._outsiders[t, m - 1]:
             return False
         rest = np.delete(self.loss[t], self.pool[t], axis=0)
         # Others help nobody: a set with one works without it, and that was looked at before.
@@ -228,11 +229,11 @@ class _Field:
         loss = self.loss[t, self.pool[t]]
         for column in range(m):
             gap -= loss[sets[:, column]]
-        deciding = _deciding(gap, self.race.n)
-        best = int(deciding.argmin())
-        if deciding[best] < -TIE:
+        enough = np.flatnonzero(np.count_nonzero(gap < -TIE, axis=1) >= self.race.n)
+        if enough.size:
+            best = enough[_deciding(gap[enough], self.race.n).argmin()]
             return [int(p) for p in sets[best]], True
-        return [], bool(((gap <= self.edge[t]).sum(axis=1) >= self.race.n).any())
+        return [], bool((np.count_nonzero(gap <= self.edge[t], axis=1) >= self.race.n).any())
 
 
 def _settle(field: _Field, t: int, least: int, greedy: list[int]) -> Found:

@@ -147,16 +147,3 @@ def reordered(why: Explanation, order: np.ndarray) -> Explanation:
         support=why.support[order],
         counterfactuals=tuple(why.counterfactuals[k] for k in order) if why.counterfactuals else (),
     )
-
-
-def summary(found: Iterable[Agreement]) -> dict[str, float | int]:
-    """Means over users, for a run: only plain numbers; a mean over nobody is left out."""
-    every = list(found)
-    plain: dict[str, float | int] = {"users": len(every)}
-    for name in ("tau", "spearman", "in_top"):
-        values = np.array([getattr(one, name) for one in every], dtype=np.float64)
-        values = values[~np.isnan(values)]
-        if values.size:
-            plain[name] = round(float(values.mean()), 6)
-            plain[f"{name}_users"] = int(values.size)
-    return plain

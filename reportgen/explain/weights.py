@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from reportgen.data.weights import KINDS
+from reportgen.data.weights_check import KINDS
 from reportgen.errors import InputError
 
 

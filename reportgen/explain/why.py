@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from reportgen.attention.contributions import Contributions
 from reportgen.attention.history import Events, gather_events
 from reportgen.attention.lookup import best_of, candidate_codes
 from reportgen.attention.marked import paired_items
@@ -18,17 +15,16 @@ from reportgen.attention.store import model_id
 from reportgen.attention.top import best_lists
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ModelError
-from reportgen.explain.counterfactual import BEHIND, Answer, Answers, Lists
+from reportgen.explain.assembly import Batch, assemble, usage_of
+from reportgen.explain.counterfactual import BEHIND, Answers, Lists
 from reportgen.explain.counterfactual import counterfactuals as find_counterfactuals
-from reportgen.explain.explanation import Counterfactual, Explanation, ModelFacts, Past, Picks, Usage
-from reportgen.explain.privacy import FOLDED, Privacy, fold_evidence, make_privacy
-from reportgen.explain.race import MAX_REMOVED
+from reportgen.explain.explanation import Explanation, ModelFacts
+from reportgen.explain.privacy import Privacy, make_privacy
 
 #: The float32 bulk score may differ from the float64 sum by this much, relative to 1 + |score|.
 _BULK_TOLERANCE = 1e-4
 #: Users, and scores of all items, in one go where single users have rules of their own.
 _BLOCK, _CELLS = 256, 32_000_000
-_DETAILS = ("category", "brand", "price", "currency", "url", "sponsored", "price_personalised")
 
 
 def explain(
@@ -106,13 +102,10 @@ def explain_many(
         seen = scorer.seen(before, users) if private is None else scorer.seen(before, users) + private
         lists = Lists(events, wide, n, closed, seen, privacy.hidden, private)
         answers = find_counterfactuals(scorer, lists)
-    maker = _Maker(
-        data, before, as_of, parts, privacy, Shelf.of(data), model_facts(scorer), scorer.popularity_, answers
-    )
     told = ~privacy.hidden_for(users[events.row], events.item)
-    usage = _usage(data, before, users, scorer.history_cap, events, told)
-    bounds = np.searchsorted(parts.row, np.arange(users.size + 1))
-    return [maker.one(b, users[b], codes[b], slice(bounds[b], bounds[b + 1]), usage[b]) for b in range(users.size)]
+    usage = usage_of(data, before, users, scorer.history_cap, events, told)
+    batch = Batch(users, codes, parts, usage, answers)
+    return assemble(data, before, as_of, privacy, model_facts(scorer), scorer.popularity_, batch)
 
 
 def _gather(before: Dataset, users: np.ndarray, cap: int, privacy: Privacy) -> Events:
@@ -169,123 +162,3 @@ def _check_bulk(exact: np.ndarray, bulk: np.ndarray) -> None:
         raise ModelError(
             f"the explained score differs from the ranking score by {gap.max():.3g}; the model is not consistent"
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Shelf:
-    """The catalogue as plain arrays, read once: a look-up in a DataFrame costs more than a whole explanation."""
-
-    title: np.ndarray
-    details: dict[str, np.ndarray]
-
-    @classmethod
-    def of(cls, data: Dataset) -> Shelf:
-        """The catalogue of some data; kept as long as these are, since a run asks for it with each batch of users."""
-        if data not in _SHELVES:
-            _SHELVES[data] = cls._read(data)
-        return _SHELVES[data]
-
-    @classmethod
-    def _read(cls, data: Dataset) -> Shelf:
-        there = [name for name in _DETAILS if name in data.catalogue.columns]
-        details = {name: data.catalogue[name].to_numpy(dtype=object) for name in there}
-        return cls(data.catalogue["title"].to_numpy(dtype=object), details)
-
-    def facts(self, item: int) -> dict[str, object]:
-        """What is known about an item; missing values are left out."""
-        found = {name: column[item] for name, column in self.details.items()}
-        return {name: value for name, value in found.items() if _known(value)}
-
-
-_SHELVES: WeakKeyDictionary[Dataset, Shelf] = WeakKeyDictionary()
-
-
-def _known(value: object) -> bool:
-    return value is not None and not (isinstance(value, float) and not np.isfinite(value))
-
-
-@dataclass(frozen=True, eq=False)
-class _Maker:
-    """Everything that the explanations of one batch share."""
-
-    data: Dataset
-    before: Dataset
-    as_of: int
-    parts: Contributions
-    privacy: Privacy
-    shelf: Shelf
-    facts: ModelFacts
-    popularity: np.ndarray
-    answers: list[Answers] | None
-
-    def one(self, row: int, user: int, codes: np.ndarray, mine: slice, usage: Usage) -> Explanation:
-        """The explanation of one user of the batch: history newest first, items best first."""
-        parts, count = self.parts, int((codes >= 0).sum())
-        order = np.argsort(-parts.last_event[mine], kind="stable")
-        best = np.argsort(-parts.score[row, :count], kind="stable")
-        past = self._past(user, mine, order)
-        value, support = parts.value[mine][order][:, best].transpose(1, 0, 2), parts.support[mine][order][:, best].T
-        facts = self.facts
-        if past.hidden.any():
-            value, support = fold_evidence(value, past.hidden), np.where(past.hidden, 0, support)
-            facts = replace(facts, heads=(*facts.heads, FOLDED), live=(*facts.live, len(facts.heads)))
-        return Explanation(
-            str(self.data.user_ids[user]),
-            self.as_of,
-            past,
-            self._picks(codes[:count][best]),
-            np.ascontiguousarray(value),
-            parts.base[row, :count][best],
-            parts.score[row, :count][best],
-            support,
-            usage,
-            facts,
-            *self._counterfactuals(row, order, best),
-        )
-
-    def _counterfactuals(
-        self, row: int, order: np.ndarray, best: np.ndarray
-    ) -> tuple[tuple[Counterfactual | None, ...], int]:
-        """In the order of the page: history newest first, items best first."""
-        if self.answers is None:
-            return (), 0
-        mine, place = self.answers[row], np.argsort(order)
-        each = tuple(_told(mine.each[k], place, rank) for rank, k in enumerate(best.tolist(), start=1))
-        return each, mine.unconfirmed
-
-    def _past(self, user: int, mine: slice, order: np.ndarray) -> Past:
-        item, event = self.parts.item[mine][order], self.parts.last_event[mine][order]
-        kind = np.array(self.before.event_types, dtype=object)[self.before.types[event]]
-        dates, count = self.before.timestamps[event], self.parts.n_events[mine][order]
-        hidden = self.privacy.hidden_for(np.array(user), item)
-        return Past(self.data.item_ids[item], self.shelf.title[item], dates, count, kind, hidden)
-
-    def _picks(self, item: np.ndarray) -> Picks:
-        details = tuple(self.shelf.facts(i) for i in item)
-        return Picks(self.data.item_ids[item], self.shelf.title[item], self.popularity[item], details)
-
-
-def _told(answer: Answer | None, place: np.ndarray, rank: int) -> Counterfactual | None:
-    if answer is None:
-        return None
-    after = rank if answer.rank_after is None else answer.rank_after
-    items = tuple(int(place[j]) for j in answer.items)
-    return Counterfactual(items, "proven" if answer.proven else "best found", rank, after, MAX_REMOVED)
-
-
-def _usage(
-    data: Dataset, before: Dataset, users: np.ndarray, cap: int, events: Events, told: np.ndarray
-) -> list[Usage]:
-    """How many events of each user were used, and why the others were not; `told` are those whose day may be told."""
-    total, known = np.diff(data.indptr)[users], np.diff(before.indptr)[users]
-    used = np.bincount(events.row, minlength=users.size)
-    capped = np.maximum(known - cap, 0)
-    bounds = np.searchsorted(events.row, np.arange(users.size + 1))
-    out = []
-    for b in range(users.size):
-        mine = slice(bounds[b], bounds[b + 1])
-        when = before.timestamps[events.event[mine][told[mine]]]
-        first, last = (int(when.min()), int(when.max())) if when.size else (None, None)
-        rest = int(known[b] - used[b] - capped[b])
-        out.append(Usage(int(known[b]), int(used[b]), int(capped[b]), rest, int(total[b] - known[b]), first, last))
-    return out

@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -50,17 +52,18 @@ def watch_attention(
     Yields
     ------
     Watched
-        Filled by each call of the model; of several calls the last one.
+        Filled by each call of the model, also by methods of its own that end in ``forward``; of several calls the last one.
 
     Raises
     ------
     InputError
-        Training mode, dropout inside attention, a compiled model, no such submodule, weights that were not computed.
+        Training mode, dropout inside attention, a compiled model, no such submodule, weights that were not computed; a part that
+        ran twice where the model was not called as a whole.
     """
     _refuse(model)
     seen = Watched()
     with ExitStack() as stack:
-        path = _follow(model, seen, stack)
+        place = _follow(model, seen, stack)
         if at is not None:
             part = dict(model.named_modules()).get(at)
             if part is None:
@@ -71,7 +74,7 @@ def watch_attention(
             if take is not None:
                 raise InputError("take = ... needs at = ..., the name of the part that it is for")
             # A module that sees such a mode at work takes none of its fast paths, which would pass by every function below.
-            stack.enter_context(_Spy(seen, path))
+            stack.enter_context(_Spy(seen, place))
         yield seen
 
 
@@ -103,6 +106,10 @@ def read_attentions(output: Any) -> Watched:
 def _refuse(model: torch.nn.Module) -> None:
     if hasattr(model, "_orig_mod"):
         raise InputError("the model is compiled, so what it computes inside cannot be seen; give model._orig_mod")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            "the model is TorchScript, so what it computes inside cannot be seen; give the model it was made from"
+        )
     training = next((name for name, part in model.named_modules() if part.training), None)
     if training is not None:
         raise InputError(
@@ -110,22 +117,51 @@ def _refuse(model: torch.nn.Module) -> None:
         )
 
 
-def _follow(model: torch.nn.Module, seen: Watched, stack: ExitStack) -> list[str]:
-    """Keep the name of the module that runs: a new call of the whole model forgets the one before."""
-    path: list[str] = []
+def _follow(model: torch.nn.Module, seen: Watched, stack: ExitStack) -> _Place:
+    """Keep the name of the part that runs; a new call of the whole model forgets the one before.
+
+    Some libraries score by a method that calls ``self.forward`` and passes by every hook, so the method itself is stood in for.
+    """
+    place, usual = _Place(), model.forward
+
+    @wraps(usual)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        seen.layers.clear()
+        place.whole = True
+        return usual(*args, **kwargs)
+
+    own = model.__dict__.get("forward")
+    model.forward = forward
+    stack.callback(partial(setattr, model, "forward", own) if own is not None else partial(delattr, model, "forward"))
     for name, part in model.named_modules():
 
         def enter(module: Any, inputs: Any, name: str = name) -> None:  # noqa: ARG001
-            if not name:
-                seen.layers.clear()
-            path.append(name)
+            place.path.append(name)
 
         def leave(module: Any, inputs: Any, output: Any) -> None:  # noqa: ARG001
-            path.pop()
+            place.path.pop()
 
         stack.callback(part.register_forward_pre_hook(enter, prepend=True).remove)
         stack.callback(part.register_forward_hook(leave).remove)
-    return path
+    return place
+
+
+@dataclass(eq=False)
+class _Place:
+    """Where in the model the work is: names of the parts that run, the innermost last, and whether the model was called as a whole."""
+
+    path: list[str] = field(default_factory=list)
+    whole: bool = False
+
+    def keep(self, seen: Watched, how: str, weights: np.ndarray) -> None:
+        """One layer at work. Without a call of the whole model two runs of it cannot be told from layers that share a part."""
+        name = self.path[-1] if self.path else ""
+        if not self.whole and any(layer.name == name and layer.how == how for layer in seen.layers):
+            raise InputError(
+                f"{name or 'attention'} ran twice in the block, and not by a call of the model: run it once in each block, or "
+                "watch the part of the model whose forward holds all of its layers"
+            )
+        seen.keep(name, how, weights)
 
 
 def _taker(seen: Watched, at: str, take: Callable[[Any, Any, Any], Any] | None) -> Callable[[Any, Any, Any], None]:
@@ -143,9 +179,9 @@ def _taker(seen: Watched, at: str, take: Callable[[Any, Any, Any], Any] | None) 
 class _Spy(TorchFunctionMode):  # type: ignore[misc]  # torch is not read by the type checker
     """Lets every function of torch through, and looks at those that compute attention."""
 
-    def __init__(self, seen: Watched, path: list[str]) -> None:
+    def __init__(self, seen: Watched, place: _Place) -> None:
         super().__init__()
-        self.seen, self.path = seen, path
+        self.seen, self.place = seen, place
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
@@ -154,7 +190,7 @@ class _Spy(TorchFunctionMode):  # type: ignore[misc]  # torch is not read by the
             with torch.no_grad():
                 weights = read(func, args, kwargs or {}, output)
             if weights is not None:
-                self.seen.keep(self.path[-1] if self.path else "", func.__name__, _array(weights))
+                self.place.keep(self.seen, func.__name__, _array(weights))
         return output
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, replace
 
-from reportgen.errors import RenderError
 from reportgen.report.document import FOREIGN_SCHEMA, Heatmap, Item, Ledger, Link, Report, Weighing
 from reportgen.report.figures import draw_ledger, heat_palette, step_of
+from reportgen.report.surrogate import SCHEMA as SURROGATE_SCHEMA
 from reportgen.report.words import END_ISOLATE, ISOLATE, Words
 from reportgen.text import clean
 
@@ -67,7 +67,10 @@ class MailPage:
 
     Attributes
     ----------
+    subject, preheader : str
     items : tuple of Shown
+    shares : str
+        What the percentages of the bars say.
     more : int
         Products of the report that are not in the mail.
     chart : Chart or None
@@ -80,8 +83,10 @@ class MailPage:
     """
 
     report: Report
+    subject: str
     preheader: str
     items: tuple[Shown, ...]
+    shares: str
     more: int
     chart: Chart | None
     used_heading: str
@@ -103,16 +108,8 @@ def mail_page(report: Report, words: Words, figures: str, postal: str) -> MailPa
         ``cells``, or ``png`` for a drawn figure per product beside them.
     postal : str
         Address by letter, "" where the report's own is all there is.
-
-    Raises
-    ------
-    RenderError
-        The report is about a model that is not ours: what a mail says of shares would be untrue.
     """
-    if report.schema == FOREIGN_SCHEMA:
-        raise RenderError(
-            "a page about another model makes no mail: its weights are no reasons; send a link to the page"
-        )
+    kind = about(report)
     sections = {section.id: section for section in report.sections}
     data, choices = sections["data"], sections["choices"]
     who = choices.paragraphs
@@ -121,8 +118,10 @@ def mail_page(report: Report, words: Words, figures: str, postal: str) -> MailPa
     first = report.items[:MOST_ITEMS]
     return MailPage(
         report,
-        words.say("mail.preheader"),
+        words.say(f"mail.{kind}subject"),
+        words.say(f"mail.{kind}preheader"),
         tuple(_shown(item, words, figures) for item in first),
+        words.say(f"mail.{kind}shares"),
         len(report.items) - len(first),
         _chart(report, words) if "overview" in sections else None,
         data.heading,
@@ -134,9 +133,23 @@ def mail_page(report: Report, words: Words, figures: str, postal: str) -> MailPa
     )
 
 
+def about(report: Report) -> str:
+    """What a mail must not be silent about, as the first part of the names of its sentences.
+
+    ``given_``: reasons of our model for another system's list; ``attention_`` and ``contribution_``: what another model looked at, or
+    counted; empty for our model and its own list.
+    """
+    if report.schema == FOREIGN_SCHEMA:
+        # Quotation marks inside of texts are escaped in JSON, so only a field can look like this.
+        return "contribution_" if '"kind":"contribution"' in report.record_json else "attention_"
+    return "given_" if f'"schema":"{SURROGATE_SCHEMA}"' in report.record_json else ""
+
+
 def _shown(item: Item, words: Words, figures: str) -> Shown:
     item, bars = replace(item, title=clean(item.title, MOST_TITLE)), _bars(item.ledger, words)
-    if figures == "cells" or not bars or isinstance(item.ledger, Weighing):
+    if isinstance(item.ledger, Weighing):  # what was measured of the weights, or was not, belongs to what they say
+        return Shown(replace(item, sentence=words.join([item.sentence, *item.notes])), bars, "", "")
+    if figures == "cells" or not bars:
         return Shown(item, bars, "", "")
     data = b64encode(draw_ledger(item.ledger, "png")).decode("ascii")
     told = words.list([f"{bar.label} {bar.said}" for bar in bars])
@@ -147,7 +160,7 @@ def _bars(ledger: Ledger | Weighing, words: Words) -> tuple[Bar, ...]:
     """The strongest reasons by name and everything else in one or two lines: together they are 100 %."""
     lines = [row for row in ledger.rows if row.share and row.kind != "total"]
     named = [row for row in lines if row.kind == "reason"]
-    keep, folded = named[:MOST_REASONS], [row for row in lines if row.kind == "folded"]
+    keep, folded = named[:MOST_REASONS], [row for row in lines if row.kind in ("folded", "markers")]
     bars = [Bar(row.label, row.share or 0, words.percent(row.share or 0), False) for row in keep]
     rest = sum(row.share or 0 for row in lines) - sum(row.share or 0 for row in (*keep, *folded))
     if rest:
@@ -156,6 +169,8 @@ def _bars(ledger: Ledger | Weighing, words: Words) -> tuple[Bar, ...]:
 
 
 def _chart(report: Report, words: Words) -> Chart | None:
+    if report.schema == FOREIGN_SCHEMA:  # its bars say all of it
+        return None
     heatmap = next(section for section in report.sections if section.id == "overview").heatmaps[0]
     # Its columns are the products that the history speaks for, in their order.
     ranks = [item.rank for item in report.items if item.ledger.columns]

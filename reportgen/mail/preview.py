@@ -15,6 +15,7 @@ from typing import Any
 from reportgen.errors import RenderError
 from reportgen.mail.crm import Crm
 from reportgen.report.html import render_page
+from reportgen.report.words import Words, words
 
 #: Headers that are shown, in this order.
 _SHOWN = (
@@ -39,16 +40,20 @@ class _Seen:
     pictures: int
 
 
-def render_preview(data: bytes) -> str:
+def render_preview(data: bytes, locale: str = "en") -> str:
     """Show a message.
 
     Parameters
     ----------
     data : bytes
         An ``.eml`` file of this program.
+    locale : str
+        Of the page around the mail, for those who send it; the mail keeps its own.
 
     Raises
     ------
+    ConfigError
+        Unknown locale.
     RenderError
         It is no message with a text and a page.
     """
@@ -65,15 +70,14 @@ def render_preview(data: bytes) -> str:
             html = html.replace(f"cid:{cid}", f"data:{part.get_content_type()};base64,{picture}")
             count += 1
     headers = tuple((name, str(message[name])) for name in _SHOWN if name in message)
-    return _page(
-        _Seen(
-            headers, str(message["Subject"]), str(message["From"]), _preheader(html), html,
-            text.get_content().replace("\r\n", "\n"), size, count,
-        )
+    seen = _Seen(
+        headers, str(message["Subject"]), str(message["From"]), _preheader(html), html,
+        text.get_content().replace("\r\n", "\n"), size, count,
     )  # fmt: skip
+    return _page(seen, words(locale))
 
 
-def render_crm_preview(crm: Crm, meta: dict[str, Any], address: str) -> str:
+def render_crm_preview(crm: Crm, meta: dict[str, Any], address: str, locale: str = "en") -> str:
     """Show what a mail service is given, with its merge field as it is.
 
     Parameters
@@ -82,16 +86,26 @@ def render_crm_preview(crm: Crm, meta: dict[str, Any], address: str) -> str:
     meta : dict
         What `Crm.meta` says.
     address : str
+    locale : str
+        As of `render_preview`.
     """
+    language = words(locale)
     headers = (
         ("To", address), ("Subject", str(meta["subject"])), *sorted(meta["headers"].items()),
-        ("Merge fields", ", ".join(f"{name} = {value}" for name, value in sorted(meta["merge_fields"].items()))),
+        (language.say("preview.merge_fields"), ", ".join(f"{name} = {value}" for name, value in sorted(meta["merge_fields"].items()))),
     )  # fmt: skip
     size = len(crm.html.encode("utf-8"))
     seen = _Seen(
-        headers, str(meta["subject"]), "set by the mail service", str(meta["preheader"]), crm.html, crm.text, size, 0
+        headers,
+        str(meta["subject"]),
+        language.say("preview.service"),
+        str(meta["preheader"]),
+        crm.html,
+        crm.text,
+        size,
+        0,
     )
-    return _page(seen)
+    return _page(seen, language)
 
 
 def _preheader(html: str) -> str:
@@ -106,7 +120,7 @@ def _preheader(html: str) -> str:
     )
 
 
-def _page(seen: _Seen) -> str:
+def _page(seen: _Seen, language: Words) -> str:
     head, tag, rest = seen.html.partition("<head>")
     # Links stay readable and lead nowhere: a click on "stop these mails" here would stop a customer's.
     framed = f"{head}{tag}{_POLICY}{rest}" if tag else _POLICY + seen.html
@@ -114,7 +128,17 @@ def _page(seen: _Seen) -> str:
         "seen": seen,
         "headers": [(name, " ".join(value.split())) for name, value in seen.headers],
         "framed": framed,
-        "size": f"{seen.bytes / 1000:.0f} kB of page, {100 * seen.bytes / _CUT:.0f}% of what Gmail shows before it cuts off",
+        "language": language,
+        "say": language.say,
+        "size": _size(seen.bytes, language),
         "gap": "\u00a0",
     }
     return render_page("preview.html", values)
+
+
+def _size(size: int, language: Words) -> str:
+    """How large the page is, beside what a mail program shows of one."""
+    told = language.number(size / 1000, 0)
+    if size > _CUT:
+        return language.say("preview.headers_large", size=told)
+    return language.say("preview.headers", size=told, share=language.percent(round(100 * size / _CUT)))

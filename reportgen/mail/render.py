@@ -81,9 +81,8 @@ def render_mail(
         raise ConfigError(f"figures {figures!r} are not available in a mail; use one of {', '.join(FIGURES)}")
     config = config or _BUILT_IN
     language = words(report.locale)
-    usual = language.say("mail.subject")
-    subject = header_text(config.mail.subject.get(report.locale, ""), MOST_SUBJECT) or usual
     page = mail_page(report, language, figures, postal_address(config))
+    subject = header_text(config.mail.subject.get(report.locale, ""), MOST_SUBJECT) or page.subject
     if not pictures or report.theme.logo.startswith("data:image/svg"):
         page = without_logo(page)
     html = _inlined(render_page("mail.html", _values(page, subject), templates))

@@ -31,7 +31,7 @@ def mail_text(page: MailPage, words: Words) -> str:
     if page.more:
         blocks.append(wrapped(say("mail.more", page.more)))
     if page.items:
-        blocks.append(wrapped(say("mail.shares")))
+        blocks.append(wrapped(page.shares))
     if page.chart:
         blocks.append("\n".join(_table(page.chart)))
         blocks.append(wrapped(say("mail.columns")))

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from reportgen.data.schema import Problem
 from reportgen.explain.explanation import ModelFacts
 from reportgen.explain.privacy import pseudonym
 from reportgen.output.facts import InputFile, catalogue_hashes, package_versions, python_version
+from reportgen.report.record import iso
 from reportgen.version import VERSION
 
 SCHEMA = "reportgen.manifest/1"
@@ -59,6 +60,9 @@ class Manifest:
         ISO 8601; ``SOURCE_DATE_EPOCH`` or ``as_of``. Never the wall clock, so that a run can be
         made again byte by byte.
     as_of : str
+        In whole seconds.
+    as_of_microseconds : int or None
+        The reference time exactly, since 1970-01-01 UTC; None in manifests of before this field.
     settings : dict
         ``config`` and ``options``. Users named one by one stand there as pseudonyms.
     key_id : str
@@ -106,6 +110,7 @@ class Manifest:
     merkle: dict[str, Any] = field(default_factory=dict)
     previous_run: dict[str, str] | None = None
     retention_until: str | None = None
+    as_of_microseconds: int | None = None
 
     def to_json(self) -> str:
         """Canonical for machines (sorted keys, no NaN), indented for people."""
@@ -169,8 +174,37 @@ def plain_tables(problems: Sequence[Problem], rows_read: dict[str, int]) -> dict
     return {table: {"rows": rows, "set_aside": aside[table]} for table, rows in rows_read.items()}
 
 
-def plain_inputs(inputs: Sequence[InputFile], rows_read: dict[str, int]) -> tuple[dict[str, Any], ...]:
-    """Inputs with their rows; None where a table came in several files, because only their sum is known."""
-    tables = [file.table for file in inputs]
-    rows = [rows_read.get(table) if tables.count(table) == 1 else None for table in tables]
-    return tuple(asdict(file) | {"rows": count} for file, count in zip(inputs, rows, strict=True))
+def plain_inputs(
+    inputs: Sequence[InputFile],
+    rows_read: dict[str, int],
+    columns: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    time_range: tuple[int, int] | None = None,
+) -> tuple[dict[str, Any], ...]:
+    """Inputs with their rows, their columns and the time of their events.
+
+    Rows and time are None where a table came in several files, because only those of all together are known.
+
+    Parameters
+    ----------
+    inputs : sequence of InputFile
+    rows_read : dict of str to int
+        By table.
+    columns : mapping, optional
+        By table: for each of its files in the same order, our names of columns -> the file's
+        (`reportgen.data.dataset.Dataset.columns_read`). Columns that nothing was read from are not named: their names are the
+        operator's affair, and in a wide table they can be ids.
+    time_range : tuple of int, optional
+        Oldest and newest usable event, in microseconds.
+    """
+    tables, told = [file.table for file in inputs], list[dict[str, Any]]()
+    place: Counter[str] = Counter()
+    for file in inputs:
+        alone, found = tables.count(file.table) == 1, (columns or {}).get(file.table, ())
+        whole = len(found) == tables.count(file.table)  # else what was hashed is not what was read
+        plain = asdict(file) | {"rows": rows_read.get(file.table) if alone else None}
+        plain["columns"] = dict(found[place[file.table]]) if whole else None
+        if file.table == "events":
+            plain["time_range"] = [iso(time) for time in time_range] if alone and time_range else None
+        told.append(plain)
+        place[file.table] += 1
+    return tuple(told)

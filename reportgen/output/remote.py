@@ -6,23 +6,21 @@ The manifest is copied last. Whoever finds it there finds everything it names: e
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from reportgen.errors import ConfigError, InputError, OutputError
+from reportgen.errors import InputError, OutputError
 from reportgen.output.durable import open_inside
 from reportgen.output.folder import MANIFEST, MARKER, is_run
 from reportgen.output.manifest import Output
+from reportgen.output.store import Store, check_kind
 
 #: On the target while another run is replaced: the former manifest, so that a copy broken off still knows what to take away.
 _FORMER = ".manifest-former.json"
 _MARK = b"a copy of a run folder of reportgen\n"
-_SECRET = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @dataclass(frozen=True)
@@ -43,20 +41,7 @@ def check_target(url: str) -> None:
     ConfigError
         As `copy_run`.
     """
-    try:
-        from fsspec.core import split_protocol
-        from fsspec.registry import get_filesystem_class
-    except ImportError as error:
-        raise _no_fsspec() from error
-    name = _SECRET.sub("", url)
-    try:
-        get_filesystem_class(split_protocol(url)[0] or "file")
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"{name} cannot be reached: {error}") from error
-
-
-def _no_fsspec() -> ConfigError:
-    return ConfigError('a copy to a URL needs fsspec; pip install "reportgen[remote]"')
+    check_kind(url)
 
 
 def copy_run(
@@ -92,7 +77,7 @@ def copy_run(
     if not is_run(run):
         raise InputError(f"{run} is not a run folder of reportgen; name the folder that build wrote with --out")
     manifest, outputs = _finished(run)
-    target = _Target(url, options or {}, read_back)
+    target = _Target(url, options, read_back)
     with target.trouble():
         stale = target.check(manifest, outputs, overwrite)
         # The marker first: it says whose place this is before anything else lies there.
@@ -127,33 +112,25 @@ def _local(run: Path, path: str, output: Output | None) -> bytes:
     return data
 
 
-class _Target:
-    """A place that fsspec reaches."""
+class _Target(Store):
+    """The place that a run is copied to.
 
-    def __init__(self, url: str, options: Mapping[str, Any], read_back: bool) -> None:
-        self.name = _SECRET.sub("", url)  # a password in a URL must not come into a message
+    Parameters
+    ----------
+    url, options
+        As for `Store`.
+    read_back : bool
+        As for `copy_run`.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None, read_back: bool) -> None:
+        super().__init__(url, options)
         self.read_back = read_back
-        self._files, root = _file_system(url, self.name, options)
-        self._root = root.rstrip("/")
-
-    @contextmanager
-    def trouble(self) -> Iterator[None]:
-        """Errors of a network or a store have many classes, of packages that may not be there; ours pass through."""
-        try:
-            yield
-        except (OutputError, ConfigError):
-            raise
-        except Exception as error:
-            told = _SECRET.sub("", str(error)) or type(error).__name__
-            raise OutputError(f"{self.name} failed ({told}); look at the connection and run the same again") from error
-
-    def at(self, path: str) -> str:
-        return f"{self._root}/{path}"
 
     def check(self, manifest: bytes, outputs: list[Output], overwrite: bool) -> set[str]:
         """Whether a copy may go there; what a former one has that this one has not. A former manifest loses its name first."""
-        there, former = self._read(MANIFEST), self._read(_FORMER)
-        if there is None and self._read(MARKER) is None and self._anything():
+        there, former = self.read(MANIFEST), self.read(_FORMER)
+        if there is None and self.read(MARKER) is None and self._anything():
             raise OutputError(f"{self.name} holds something that is no copy of a run; name an empty or new place")
         if there is not None and there != manifest:
             if not overwrite:
@@ -167,49 +144,55 @@ class _Target:
 
     def _anything(self) -> bool:
         """Whether a file lies anywhere below the place."""
-        return bool(self._files.exists(self._root) and self._files.find(self._root))
+        return bool(self.files.exists(self.root) and self.files.find(self.root))
 
     def put(self, path: str, data: bytes) -> bool:
         """Send a file unless it is there; return whether it was sent. Either way it is there and the same afterwards."""
         if self.read_back and self._same(path, data):
             return False
         try:
-            self._files.pipe_file(self.at(path), data)
-        except FileNotFoundError:
-            self._make_folder(self.at(path).rpartition("/")[0])
-            self._files.pipe_file(self.at(path), data)
-        self._files.invalidate_cache()
+            self.files.pipe_file(self.at(path), data)
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception as error:  # a folder that is not there is said in as many ways as there are kinds of stores
+            if not self._folder_was_lacking(self.at(path).rpartition("/")[0]):
+                raise error from None
+            self.files.pipe_file(self.at(path), data)
+        self.files.invalidate_cache()
         if not self._same(path, data):
             raise OutputError(
                 f"{self.name}: {path} is not there as it was sent; look at the store and run the same again"
             )
         return True
 
-    def _make_folder(self, folder: str) -> None:
-        """Make a folder where there are folders. A bucket is not made: that is the operator's to name and to set up."""
+    def _folder_was_lacking(self, folder: str) -> bool:
+        """Make a folder that is not there. A bucket is not made: that is the operator's to name and to set up."""
+        self.files.invalidate_cache()
+        if self.files.exists(folder):
+            return False
         bucket = folder.partition("/")[0]
-        if bucket and not self._files.exists(bucket):
+        if bucket and not self.files.exists(bucket):
             raise OutputError(f"{self.name}: {bucket} does not exist; make it first")
-        self._files.makedirs(folder, exist_ok=True)
+        try:
+            self.files.makedirs(folder, exist_ok=True)
+        except Exception:
+            # After a transfer that failed, an FTP server's late answer can be taken for that to the next question: "not there" is
+            # then no fact, and the first error is the one to tell.
+            return False
+        return True
 
     def remove(self, paths: set[str]) -> None:
         for path in sorted(paths):
-            if self._files.exists(self.at(path)):
-                self._files.rm_file(self.at(path))
+            if self.files.exists(self.at(path)):
+                self.files.rm_file(self.at(path))
 
     def _same(self, path: str, data: bytes) -> bool:
         try:
-            if self._files.info(self.at(path))["size"] != len(data):
+            if self.files.info(self.at(path))["size"] != len(data):
                 return False
-            return not self.read_back or sha256(self._files.cat_file(self.at(path))).digest() == sha256(data).digest()
+            return not self.read_back or sha256(self.files.cat_file(self.at(path))).digest() == sha256(data).digest()
         except FileNotFoundError:
             return False
-
-    def _read(self, path: str) -> bytes | None:
-        try:
-            return bytes(self._files.cat_file(self.at(path)))
-        except FileNotFoundError:
-            return None
 
 
 def _paths(manifest: bytes | None) -> set[str]:
@@ -222,19 +205,3 @@ def _paths(manifest: bytes | None) -> set[str]:
 def _inside(path: str) -> bool:
     """A path from a manifest that lies there: it must not lead anywhere else."""
     return not path.startswith("/") and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
-
-
-def _file_system(url: str, name: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise _no_fsspec() from error
-    try:
-        files, root = url_to_fs(url, **options)
-    except ImportError as error:
-        raise ConfigError(f"{name} cannot be reached: {error}") from error
-    except (ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{name} cannot be used ({_SECRET.sub('', str(error))}); write it as s3://bucket/folder"
-        ) from error
-    return files, str(root)

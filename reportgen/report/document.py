@@ -227,14 +227,34 @@ class Report:
         Without ``page`` it is the record, to the byte: whoever takes ``page`` out of it and writes the rest again in the same
         way has the text whose SHA-256 the page names.
         """
-        page = {name: getattr(self, name) for name in _PAGE}
-        try:  # an eighth of the time, and the same bytes where a page holds texts and whole numbers, as it does
-            told = orjson.dumps(page, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode("utf-8")
+        try:
+            told = self._page().decode("utf-8")
         except orjson.JSONEncodeError:  # half a character, which has no UTF-8, or what is no JSON at all
+            page = {name: getattr(self, name) for name in _PAGE}
             told = json.dumps(page, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
         # Inside a text this mark would read `,\"rec...`, so its first place is where "page" belongs among the sorted keys.
-        before, mark, after = self.record_json.partition(',"recommendations":')
+        before, mark, after = self.record_json.partition(_MARK)
         return f'{before},"page":{told}{mark}{after}'
+
+    def to_bytes(self) -> bytes:
+        """`to_json` as a file holds it: in UTF-8 and with a line end. A run makes these, and the page never is a text on the way.
+
+        Raises
+        ------
+        UnicodeEncodeError
+            The page or the record has half a character.
+        """
+        try:
+            told = self._page()
+        except orjson.JSONEncodeError:
+            return f"{self.to_json()}\n".encode()
+        before, mark, after = self.record_json.encode().partition(_MARK.encode())
+        return b"".join((before, b',"page":', told, mark, after, b"\n"))
+
+    def _page(self) -> bytes:
+        """The page in an eighth of the time of `json`, and the same bytes where it holds texts and whole numbers, as it does."""
+        page = {name: getattr(self, name) for name in _PAGE}
+        return orjson.dumps(page, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def json_schema(name: str = "report") -> dict[str, Any]:
@@ -255,6 +275,8 @@ def json_schema(name: str = "report") -> dict[str, Any]:
     return schema
 
 
+#: Where the page stands in a record: before this, since keys are sorted.
+_MARK = ',"recommendations":'
 #: Fields of a report that its JSON holds under ``page``.
 _PAGE = tuple(sorted({field.name for field in dataclasses.fields(Report)} - {"record_json", "theme"}))
 #: Fields of the parts of a page in the order in which JSON has them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,8 +97,14 @@ def _reason(why: ForeignExplanation, k: int, j: int) -> dict[str, Any]:
 
 
 def _withheld(told: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    gone = [key for name, keys in _KEYS.items() if name not in fields for key in keys]
-    return told | {key: None for key in gone if key in told}
+    gone = _gone(fields)
+    return told | {key: None for key in gone if key in told} if gone else told
+
+
+@lru_cache(maxsize=16)
+def _gone(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Keys that an operator keeps back: the same in every line of a run."""
+    return tuple(key for name, keys in _KEYS.items() if name not in fields for key in keys)
 
 
 def _number(value: float) -> float | None:

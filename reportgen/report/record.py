@@ -217,13 +217,15 @@ class Records:
 
 def _about(past: Past) -> list[tuple[str, str]]:
     """Of each history item what stands before and after its support: the same for all products that it speaks for."""
-    columns = (past.date, past.event_type, past.n_events, past.item_id, past.title)
+    # Hardly a time comes twice, so all of a history are written at once.
+    dates = np.datetime_as_string((past.date // 1_000_000).astype("M8[s]")).tolist()
+    columns = (past.event_type, past.n_events, past.item_id, past.title)
     return [
         (
-            f'"contribution":%s,"date":"{iso(date)}","event_type":{_quoted(kind)},"events":{n},"history_item_id":{_quoted(item)},"support":',
+            f'"contribution":%s,"date":"{date}Z","event_type":{_quoted(kind)},"events":{n},"history_item_id":{_quoted(item)},"support":',
             f',"title":{_quoted(title)}}}',
         )
-        for date, kind, n, item, title in zip(*[column.tolist() for column in columns], strict=True)
+        for date, kind, n, item, title in zip(dates, *[column.tolist() for column in columns], strict=True)
     ]
 
 

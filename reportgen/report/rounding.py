@@ -23,12 +23,15 @@ def apportion(parts: np.ndarray, total: np.ndarray) -> np.ndarray:
     """
     low = np.floor(parts + 1e-9)
     there = parts != 0
-    # Minus the remainder, so that a stable sort puts the largest first and, among equals, the left one; zeros come last.
-    order = np.argsort(np.where(there, low - parts, 1.0), axis=1, kind="stable")
     missing = np.where(there.any(axis=1), total - low.sum(axis=1), 0)
-    more = np.zeros(parts.shape, dtype=bool)
-    np.put_along_axis(more, order, np.arange(parts.shape[1]) < missing[:, None], axis=1)
-    return low.astype(np.int64) + more
+    whole, short = low.astype(np.int64), np.flatnonzero(missing > 0)
+    # Minus the remainder, so that a stable sort puts the largest first and, among equals, the left one; zeros come last.
+    remainder = np.where(there[short], low[short] - parts[short], 1.0)
+    order = np.argsort(remainder, axis=1, kind="stable")
+    more = np.zeros(order.shape, dtype=bool)
+    np.put_along_axis(more, order, np.arange(parts.shape[1]) < missing[short, None], axis=1)
+    whole[short] += more
+    return whole
 
 
 def whole_percents(attention: np.ndarray) -> np.ndarray:

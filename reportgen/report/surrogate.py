@@ -14,7 +14,7 @@ from reportgen.explain.foreign_effects import AGREES
 from reportgen.explain.surrogate import TOP, Agreement, Surrogate
 from reportgen.languages import LOCALES
 from reportgen.report.build import Reader, tell
-from reportgen.report.document import Report
+from reportgen.report.document import Report, Section
 from reportgen.report.frame import frame_of
 from reportgen.report.record import canonical, record_hash
 from reportgen.report.words import Words, name, words
@@ -71,17 +71,38 @@ def _marked(report: Report, agreement: Agreement, language: Words) -> Report:
     record = json.loads(report.record_json) | {"schema": SCHEMA, "surrogate": _plain(agreement)}
     text = canonical(record)
     old, new = (language.say("page.record", hash=record_hash(t)[:16]) for t in (report.record_json, text))
-    source = clean(agreement.source, _TEXT)
-    first = language.say("given.lead", source=name(source)) if source else language.say("given.lead_unnamed")
-    lead = language.join([first, *_agreement(agreement, language), report.lead])
-    sections = [
-        replace(section, paragraphs=(language.say("given.method"), *section.paragraphs))
-        if section.id == "method"
-        else section
-        for section in report.sections
-    ]
+    lead, about = _lead(agreement, language)
+    sections = _sections(report, about, language)
     footer = tuple(new if line == old else line for line in report.footer)
-    return replace(report, lead=lead, sections=tuple(sections), footer=footer, record_json=text)
+    return replace(report, lead=lead, sections=sections, footer=footer, record_json=text)
+
+
+def _sections(report: Report, about: tuple[str, ...], language: Words) -> tuple[Section, ...]:
+    """The sections of the page, with one more about the list; what our page says first stands where it speaks of the whole list."""
+    first = {"method": language.say("given.method"), "overview": report.lead}
+    told = tuple(
+        replace(section, paragraphs=(first[section.id], *section.paragraphs)) if section.id in first else section
+        for section in report.sections
+    )
+    about = about if any(section.id == "overview" for section in told) else (*about, report.lead)
+    return (Section("given", language.say("given.heading"), about), *told)
+
+
+def _lead(agreement: Agreement, language: Words) -> tuple[str, tuple[str, ...]]:
+    """One sentence of what matters most, whose list it is and whether our model agrees; and all that is to be said of that."""
+    source = clean(agreement.source, _TEXT)
+    told, given = _agreement(agreement, language)
+    if math.isnan(agreement.in_top):
+        keys = ("given.alone", "given.alone_unnamed")
+    elif math.isnan(agreement.tau):
+        keys = ("given.share", "given.share_unnamed")
+    elif agreement.tau >= AGREES:
+        keys = ("given.agrees", "given.agrees_unnamed")
+    else:
+        keys = ("given.differs", "given.differs_unnamed")
+    key, about = (keys[0], "given.about") if source else (keys[1], "given.about_unnamed")
+    given |= {"source": name(source)}
+    return language.say(key, **given), (language.say(about, **given), *told)
 
 
 def _plain(agreement: Agreement) -> dict[str, Any]:
@@ -91,14 +112,15 @@ def _plain(agreement: Agreement) -> dict[str, Any]:
     return plain | {key: plain[key] if math.isfinite(plain[key]) else None for key in numbers} | {"top": TOP}
 
 
-def _agreement(agreement: Agreement, language: Words) -> list[str]:
+def _agreement(agreement: Agreement, language: Words) -> tuple[list[str], dict[str, str]]:
+    """How far the two agree in a sentence, where they could be compared, and the figures in it."""
     if math.isnan(agreement.in_top):
-        return []
+        return [], {}
     given = {"share": language.percent(round(100 * agreement.in_top)), "top": language.count(TOP)}
     if math.isnan(agreement.tau):
-        return [language.say("given.in_top", **given)]
+        return [language.say("given.in_top", **given)], given
     key = "given.agreement" if agreement.tau >= AGREES else "given.disagreement"
-    return [language.say(key, tau=language.number(agreement.tau, 2), **given)]
+    return [language.say(key, tau=language.number(agreement.tau, 2), **given)], given
 
 
 @lru_cache(maxsize=8)

@@ -120,10 +120,28 @@ def read_logo(path: str) -> str:
         raise ConfigError(f"logo {path}: cannot be read ({getattr(error, 'strerror', error)}); {_REMEDY}") from error
     if len(data) > MOST_BYTES:
         raise ConfigError(f"logo {path}: is larger than {MOST_BYTES // 1000} kB; {_REMEDY}")
-    is_drawing = Path(path).suffix.lower() == ".svg"
+    return as_logo(data, Path(path).suffix.lower() == ".svg", path)
+
+
+def as_logo(data: bytes, is_drawing: bool, source: str) -> str:
+    """The bytes of a logo as a ``data:`` address, once they are known to be a picture and no more than that.
+
+    Parameters
+    ----------
+    data : bytes
+    is_drawing : bool
+        An SVG; else PNG or JPEG.
+    source : str
+        Where the bytes are from, for the error.
+
+    Raises
+    ------
+    ConfigError
+        No picture by its bytes, or an SVG that is more than a drawing.
+    """
     problem, kind = (_no_drawing(data), "image/svg+xml") if is_drawing else _no_picture(data)
     if problem:
-        raise ConfigError(f"logo {path}: {problem}; {_REMEDY}")
+        raise ConfigError(f"logo {source}: {problem}; {_REMEDY}")
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 

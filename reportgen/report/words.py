@@ -63,7 +63,6 @@ class Words:
         self._quotes = self._messages["page.quoted"].split("{title}")
         #: What stands between two sentences: a space, or nothing in Chinese.
         self.gap = self._messages["page.sentences"].removeprefix("{first}").removesuffix("{second}")
-        self.percents = tuple(format_decimal(k, locale=self._babel) for k in range(101))
         self._percent = tuple(str(format_percent(k / 100, locale=self._babel)) for k in range(101))
 
     def __contains__(self, key: str) -> bool:

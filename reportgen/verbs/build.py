@@ -8,11 +8,12 @@ from pathlib import Path
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import load_model
 from reportgen.audit.lawpacks import pack_hashes
+from reportgen.batch.engine import Engine, Scored
 from reportgen.batch.kept import open_kept
 from reportgen.batch.metrics import check_metrics_file
 from reportgen.batch.plan import FILE
 from reportgen.batch.run import build_run, plan_run
-from reportgen.batch.settings import RunSettings, Tools
+from reportgen.batch.settings import RunSettings
 from reportgen.batch.signals import stopping
 from reportgen.config import Config
 from reportgen.data.database import fetched
@@ -24,7 +25,7 @@ from reportgen.output.facts import InputFile, hash_inputs
 from reportgen.verbs.again import check_copy, copy, tell_whole
 from reportgen.verbs.crm import unfold
 from reportgen.verbs.door import DONE, SOME_ASIDE, Door
-from reportgen.verbs.foreign import foreign_tables, make_foreign, read_given, tell_agreement, weights_run, with_lists
+from reportgen.verbs.foreign import foreign_tables, how_read, read_engine, tell_agreement
 from reportgen.verbs.inputs import read_config, read_data
 from reportgen.verbs.model import fit_scorer
 from reportgen.verbs.sign import sealing_of
@@ -48,10 +49,6 @@ def _build(given: argparse.Namespace, door: Door) -> int:
     if given.metrics_file is not None:
         check_metrics_file(given.metrics_file)
     foreign = foreign_tables(given)
-    if foreign and given.since is not None:
-        raise ConfigError(
-            f"--since does not go with --{next(iter(foreign))}: such a run is made anew; leave one of them out"
-        )
     tables = {"events": given.events, "items": given.items, "users": given.users} | foreign
     with fetched(config.input, tables) as files:  # what a database says is asked once, then hashed and read
         vars(given).update(files)
@@ -62,33 +59,31 @@ def _build(given: argparse.Namespace, door: Door) -> int:
         def at(as_of: int) -> RunSettings:
             return _settings(given, config, key, as_of if given.as_of is None else given.as_of, door, inputs)
 
-        kept = None
-        if given.resume and not foreign:
+        if given.resume:
             if (code := tell_whole(given, at, door)) is not None:
+                tell_agreement(given.out, door)
                 return code
-            kept = open_kept(given.out, at, given.model is not None)
-        if kept is not None:
-            settings, data, scorer = kept
-            return _make(given, settings, data, scorer or load_model(given.model), door)
+            # With a model of its own and lists beside it, what was kept would have to be taken apart.
+            kept = None if foreign and given.model else open_kept(given.out, at, given.model is not None)
+            if kept is not None:
+                settings, data, engine = kept
+                return _make(given, settings, data, engine or Scored(load_model(given.model)), door)
         data, as_of = read_data(given, config, door)
-        settings = at(as_of)
-        if "weights" in files:
-            return make_foreign(weights_run(given, files, settings, data, door), door)
-        lists = read_given(files, data, config)
-    with door.stage("fit"):
-        scorer = load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
-    if lists is not None:
-        settings, data, tools = with_lists(settings, data, lists, scorer)
-        done = make_run(settings, data, scorer, door, given.metrics_file, tools)
-        tell_agreement(given.out, door)
-        return done
-    return _make(given, settings, data, scorer, door)
+
+        def scorer() -> AttentionScorer:
+            with door.stage("fit"):
+                return load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
+
+        known, engine = read_engine(given, files, data, config, door, scorer)
+    return _make(given, at(as_of), known, engine, door)
 
 
-def _make(given: argparse.Namespace, settings: RunSettings, data: Dataset, scorer: AttentionScorer, door: Door) -> int:
+def _make(given: argparse.Namespace, settings: RunSettings, data: Dataset, engine: Engine, door: Door) -> int:
     if given.plan_only:
-        return _plan(settings, data, scorer, door)
-    return make_run(settings, data, scorer, door, given.metrics_file)
+        return _plan(settings, data, engine, door)
+    code = make_run(settings, data, engine, door, given.metrics_file)
+    tell_agreement(settings.out, door)
+    return code
 
 
 def _settings(
@@ -101,26 +96,25 @@ def _settings(
         given.figures, given.templates, given.overwrite, config.report.synthetic, inputs, shard=given.shard_size,
         packs=given.packs, user_seconds=given.user_seconds or None, workers=given.workers, scheduler=given.scheduler,
         resume=given.resume, sealing=sealing_of(given, door), since=given.since,
-        keep="fitted" if given.model is None else "given",
+        keep="fitted" if given.model is None else "given", stability=given.stability, reading=how_read(given),
     )  # fmt: skip
 
 
 def make_run(
-    settings: RunSettings, data: Dataset, scorer: AttentionScorer, door: Door, metrics: Path | None = None,
-    tools: Tools | None = None,
-) -> int:  # fmt: skip
+    settings: RunSettings, data: Dataset, engine: AttentionScorer | Engine, door: Door, metrics: Path | None = None
+) -> int:
     """Make the reports, say how far it is meanwhile, and what came of it; return the exit code."""
     console, watch = door.console, door.watch(settings.out, metrics)
     with stopping() as stop, watch.ending(lambda: stop.name):
-        summary = build_run(settings, data, scorer, watch.say, tools, door.exact, hear=watch.hear, stop=stop)
+        summary = build_run(settings, data, engine, watch.say, clock=door.exact, hear=watch.hear, stop=stop)
         watch.done(summary)
     unfold(settings.out, settings.formats, door)
     console.tell(summary, data, door.peak())
     return SOME_ASIDE if summary.failures or summary.unmailed else DONE
 
 
-def _plan(settings: RunSettings, data: Dataset, scorer: AttentionScorer, door: Door) -> int:
-    plan, missing = plan_run(settings, data, scorer, clock=door.exact)
+def _plan(settings: RunSettings, data: Dataset, engine: Engine, door: Door) -> int:
+    plan, missing = plan_run(settings, data, engine, clock=door.exact)
     door.console.print(str(settings.out / FILE))
     door.console.print(f"shards: 0-{plan.shards - 1}, {len(missing)} to make; then the same build with --resume")
     return DONE

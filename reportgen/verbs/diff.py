@@ -48,4 +48,6 @@ def _user(user: dict[str, Any]) -> str:
     parts = [f"{name} {', '.join(user[name])}" for name in ("new", "gone") if name in user]
     parts += [f"{item} from {was} to {now}" for item, (was, now) in user.get("moved", {}).items()]
     parts += [f"{kind} {100 * change:+.1f} points" for kind, change in user.get("shares", {}).items()]
+    if "weights" in user:
+        parts.append(f"other weights for {', '.join(user['weights'])}")
     return "; ".join(parts)

@@ -67,8 +67,9 @@ def check_evaluation_folder(out: Path, overwrite: bool) -> None:
 
 
 def write_evaluation(
-    found: Comparison, data: Dataset, as_of: int, generated: tuple[str, str], out: Path, overwrite: bool
-) -> Path:
+    found: Comparison, data: Dataset, as_of: int, generated: tuple[str, str], out: Path, overwrite: bool,
+    locale: str = "en",
+) -> Path:  # fmt: skip
     """Write ``evaluation.json`` and ``evaluation.html``, and return the path of the page.
 
     No seconds stand in them: the same inputs, settings and versions give the same bytes.
@@ -77,6 +78,8 @@ def write_evaluation(
     ----------
     generated : (str, str)
         The time written into the files, and where it comes from.
+    locale : str
+        Of the page.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def write_evaluation(
     facts = _facts(data.until(as_of), as_of, generated)
     texts = {
         JSON: json.dumps(_record(found, facts), indent=1, allow_nan=False) + "\n",
-        PAGE: render_evaluation(found, facts),
+        PAGE: render_evaluation(found, facts, locale),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -132,8 +135,8 @@ def run(given: argparse.Namespace, door: Door) -> int:
     data, as_of = read_data(given, config, door)
     found = run_evaluation(data, config, as_of, given.n, given.max_users, door.exact, console.note)
     if given.out is not None:
-        generated = door.generated(as_of)
-        console.print(str(write_evaluation(found, data, as_of, generated, given.out, given.overwrite)))
+        generated, locale = door.generated(as_of), given.locale or config.report.locale
+        console.print(str(write_evaluation(found, data, as_of, generated, given.out, given.overwrite, locale)))
     if given.out is None or not console.quiet:
         for line in tell_evaluation(found):
             console.print(line)

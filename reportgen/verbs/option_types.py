@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from reportgen.formats import REFITS, REFITS_TOLD
 from reportgen.languages import choose_locale, unavailable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,6 +24,13 @@ def whole(least: int) -> Callable[[str], int]:
     return number
 
 
+def refits(text: str) -> int:
+    """How often a model is fitted again."""
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or int(text) not in REFITS:
+        raise argparse.ArgumentTypeError(f"{text!r} refits: {REFITS_TOLD}")
+    return int(text)
+
+
 def some_of(names: Collection[str]) -> Callable[[str], tuple[str, ...]]:
     """One or more of some names, with commas between them; in the order of `names`."""
 
@@ -33,6 +42,11 @@ def some_of(names: Collection[str]) -> Callable[[str], tuple[str, ...]]:
         return tuple(word for word in names if word in words)
 
     return chosen
+
+
+def place(text: str) -> Path | str:
+    """A folder, or a URL as it is: a path would lose one of its slashes."""
+    return text if "://" in text else Path(text)
 
 
 def locale(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reportgen.formats import FIGURES, FORMATS
 from reportgen.languages import LOCALES
-from reportgen.verbs.option_types import locale, moment, some_of, whole
+from reportgen.verbs.option_types import locale, moment, place, refits, some_of, whole
 from reportgen.verbs.options_audit import add_audit_verbs, add_sealing
 from reportgen.verbs.options_foreign import add_foreign
 from reportgen.verbs.options_mail import add_mail_verbs
@@ -99,6 +99,13 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the longest step of one user; 0: no limit (120)",
     )
+    add(
+        "--stability",
+        type=refits,
+        default=0,
+        metavar="N",
+        help="fit N more times to measure how stable reasons are (0: do not; 20 is a good number)",
+    )
     add_sealing(build)
     add_foreign(build)
     add("--plan-only", action="store_true", help="stop before the shards: others make them with reportgen shard")
@@ -106,7 +113,7 @@ def _add_build(build: argparse.ArgumentParser) -> None:
 
 
 def _add_get(get: argparse.ArgumentParser) -> None:
-    get.add_argument("run", type=Path, metavar="RUN", help="a finished run folder")
+    get.add_argument("run", type=place, metavar="RUN", help="a finished run folder, or the URL of a copy (--copy-to)")
     get.add_argument("user", metavar="USER", help="the user's id; or the key of a report, with --by-key")
     get.add_argument("--by-key", action="store_true", help="USER is a key: 24 letters, as in the names of reports")
     get.add_argument("--format", choices=tuple(FORMATS), default="html", help="which report (html)")
@@ -134,5 +141,6 @@ def _add_evaluate(evaluate: argparse.ArgumentParser) -> None:
     add = evaluate.add_argument
     add("--out", type=Path, metavar="DIR", help="also write evaluation.json and evaluation.html there")
     add("--n", type=whole(1), default=10, metavar="N", help="length of the lists that are judged (10)")
+    add("--locale", type=locale, metavar="TAG", help=f"of the page: {', '.join(LOCALES)} ([report] locale)")
     add("--max-users", type=whole(1), metavar="N", help="judge at most N users, drawn at random")
     add("--overwrite", action="store_true", help="replace a former evaluation")

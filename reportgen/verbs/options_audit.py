@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reportgen.languages import LOCALES
-from reportgen.verbs.option_types import some_of
+from reportgen.verbs.option_types import locale, some_of
+from reportgen.verbs.options_foreign import add_tables
 
 #: Forms of an audit report.
 _FORMATS = ("html", "pdf", "json")
@@ -94,6 +95,7 @@ def _add_purge(purge: argparse.ArgumentParser) -> None:
 def _add_rebuild(rebuild: argparse.ArgumentParser, inputs: Inputs) -> None:
     _add_run(rebuild)
     inputs(rebuild)
+    add_tables(rebuild)
     add = rebuild.add_argument
     add("--model", type=Path, metavar="DIR", help="the model of the run; one is fitted when left out")
     add("--templates", type=Path, metavar="DIR", help="the operator's own templates, where the run used some")
@@ -114,12 +116,20 @@ def _add_report(audit: argparse.ArgumentParser) -> None:
     add = audit.add_argument
     add("--out", type=Path, metavar="DIR", help="where audit.html, audit.pdf and audit.json go (RUN/audit)")
     add("--format", type=some_of(_FORMATS), default=_FORMATS, metavar="F,F", help="of html,pdf,json (all)")
-    add("--locale", choices=LOCALES, help="language of the report (that of the run)")
+    add("--locale", type=locale, metavar="TAG", help=f"{', '.join(LOCALES)} (that of the run)")
     add("--against", type=Path, metavar="RUN", help="the run before this one, to tell what changed")
     add(
         "--law-pack", type=Path, action="append", default=[], metavar="F.toml",
         help="an own law pack that the run names; may be repeated",
     )  # fmt: skip
+    add(
+        "--pdf-key",
+        type=Path,
+        metavar="F",
+        help="seal audit.pdf with this private key: PEM, or PKCS#12 with certificates",
+    )
+    add("--pdf-cert", type=Path, metavar="F", help="its certificate and those above it, as PEM")
+    add("--pdf-pass", type=Path, metavar="F", help="file with the pass phrase of the key (REPORTGEN_PDF_PASS)")
 
 
 def add_law_packs(verb: argparse.ArgumentParser) -> None:
@@ -143,10 +153,10 @@ def _add_answer(answer: argparse.ArgumentParser) -> None:
     for name in ("events", "items", "users"):
         add(f"--{name}", metavar="F", help=f"the {name} that the run was made from, to hand out the person's own rows")
     add("--config", metavar="F", help="the reportgen.toml of the run")
-    add("--locale", choices=LOCALES, help="language of the texts (that of the report)")
+    add("--locale", type=locale, metavar="TAG", help=f"{', '.join(LOCALES)} (that of the report)")
     add_law_packs(answer)
 
 
 def _add_lawpack(lawpack: argparse.ArgumentParser) -> None:
     lawpack.add_argument("file", metavar="FILE", help="a .toml file, or the name of a built-in pack such as eu-gdpr")
-    lawpack.add_argument("--locale", choices=LOCALES, default="en", help="language of what is printed (en)")
+    lawpack.add_argument("--locale", type=locale, default="en", metavar="TAG", help=f"{', '.join(LOCALES)} (en)")

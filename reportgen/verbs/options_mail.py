@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from reportgen.verbs.option_types import whole
+from reportgen.languages import LOCALES
+from reportgen.verbs.option_types import locale, whole
 
 #: Makes the parser of a verb from its name and what it does.
 Verb = Callable[[str, str], argparse.ArgumentParser]
@@ -35,6 +36,12 @@ def _add_preview(preview: argparse.ArgumentParser) -> None:
     add("--mail", action="store_true", required=True, help="the mail, as a phone and as a computer show it")
     add("--by-key", action="store_true", help="USER is a key: 24 letters, as in the names of reports")
     add("--out", type=Path, metavar="F.html", help="write it there instead of to stdout")
+    add(
+        "--locale",
+        type=locale,
+        metavar="TAG",
+        help=f"of the page around the mail: {', '.join(LOCALES)} (that of the run)",
+    )
     _add_key(preview)
 
 

@@ -16,12 +16,13 @@ from reportgen.verbs.get import report_of
 
 def run(given: argparse.Namespace, door: Door) -> int:
     """Find the mail, and write the page to a file or to the terminal's stream."""
-    formats = open_manifest(given.run)["settings"]["options"]["formats"]
+    options = open_manifest(given.run)["settings"]["options"]
+    formats, locale = options["formats"], given.locale or str(options.get("locale") or "en")
     word = next((word for word in FORMATS if word in formats), None)
     if word is None:
         raise InputError(f"{given.run} has no mails, but {', '.join(formats)}; build it with --format {EML}")
     found = report_of(given, door, word)
-    page = (_service(found) if word == CRM else render_preview(found)).encode("utf-8")
+    page = (_service(found, locale) if word == CRM else render_preview(found, locale)).encode("utf-8")
     if given.out is not None:
         replace_file(given.out, page)
         door.console.print(str(given.out))
@@ -31,6 +32,6 @@ def run(given: argparse.Namespace, door: Door) -> int:
     return DONE
 
 
-def _service(data: bytes) -> str:
+def _service(data: bytes, locale: str) -> str:
     crm, address = read_crm_record(data)
-    return render_crm_preview(crm, json.loads(crm.meta), address)
+    return render_crm_preview(crm, json.loads(crm.meta), address, locale)

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import load_model
 from reportgen.audit.compare import differing_files, find_causes
 from reportgen.audit.page import skeleton_hash
@@ -29,6 +30,7 @@ from reportgen.output.facts import InputFile, hash_inputs
 from reportgen.output.manifest import key_id, plain_config
 from reportgen.report.record import microseconds
 from reportgen.verbs.door import DONE, FAILED, Door
+from reportgen.verbs.foreign import given_tables, read_engine
 from reportgen.verbs.inputs import read_config
 from reportgen.verbs.model import fit_scorer
 
@@ -44,13 +46,14 @@ def run(given: argparse.Namespace, door: Door) -> int:
     config = _config(given, manifest, secret)
     with tempfile.TemporaryDirectory(prefix="reportgen-rebuild-") as folder:
         out = given.work or Path(folder) / "run"
-        with fetched(config.input, {"events": given.events, "items": given.items, "users": given.users}) as files:
+        tables = {"events": given.events, "items": given.items, "users": given.users} | given_tables(given)
+        with fetched(config.input, tables) as files:
             vars(given).update(files)
             inputs = tuple(
                 file for table, where in files.items() for file in hash_inputs(table, where, config.input.delimiter)
             )
             _check_inputs(manifest, inputs)
-            _make(given, manifest, config, secret, inputs, out)
+            _make(given, door, manifest, config, secret, inputs, out)
         return _compare(given, door, manifest, out)
 
 
@@ -89,16 +92,19 @@ def _check_inputs(manifest: dict[str, Any], inputs: tuple[InputFile, ...]) -> No
 
 
 def _make(
-    given: argparse.Namespace, manifest: dict[str, Any], config: Config, secret: bytes,
+    given: argparse.Namespace, door: Door, manifest: dict[str, Any], config: Config, secret: bytes,
     inputs: tuple[InputFile, ...], out: Path,
 ) -> None:  # fmt: skip
-    as_of = microseconds(manifest["as_of"]) if given.as_of is None else given.as_of
     data = Dataset.from_files(given.events, given.items, given.users, config, not_after=None)
-    newest = int(data.timestamps.max()) if data.timestamps.size else as_of
-    if 0 <= newest - as_of < 1_000_000:  # the manifest tells whole seconds
-        as_of = newest
-    scorer = load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
+    as_of = _as_of(manifest, data) if given.as_of is None else given.as_of
     told = manifest["settings"]["options"]
+    reading = _reading(manifest)
+    vars(given).update(reading)
+
+    def scorer() -> AttentionScorer:
+        return load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
+
+    known, engine = read_engine(given, given_tables(given), data, config, door, scorer)
     names = tuple(
         InputFile(file.table, _name(manifest, file), file.sha256, file.bytes) for file in inputs
     )  # a file may have been renamed since
@@ -106,10 +112,32 @@ def _make(
         out, secret, as_of, manifest["generated_at"], manifest["generated_at_source"], config, tuple(told["formats"]),
         told["locale"], told["n"], _users(data, secret, told["users"]), told["limit"], told["pdf_limit"], told["figures"],
         given.templates, synthetic=told["synthetic"], inputs=names, packs=told["users_per_pack"] is not None,
-        shard=told["users_per_pack"] or _shard(given.run),
+        shard=told["users_per_pack"] or _shard(given.run), stability=told.get("stability", 0),
+        reading=reading,
         sealing=Sealing(None, manifest.get("previous_run"), manifest.get("retention_until")),
     )  # fmt: skip
-    build_run(settings, data, scorer)
+    build_run(settings, known, engine)
+
+
+def _reading(manifest: dict[str, Any]) -> dict[str, Any]:
+    """How the weights of another model were read, as the settings hold it; runs of before that have it beside the model."""
+    if not any(row["table"] == "weights" for row in manifest["inputs"]):
+        return {}
+    model = manifest["model"]
+    before = {"model_name": model.get("name", ""), "model_version": model.get("version", "")}
+    before |= {name: model[name] for name in ("heads", "layers", "softmax_pooled") if name in model}
+    found: dict[str, Any] = manifest["settings"]["options"].get("weights") or before
+    return found
+
+
+def _as_of(manifest: dict[str, Any], data: Dataset) -> int:
+    """The reference time of the run. Older manifests tell whole seconds: there the newest event of that second is taken for it."""
+    exact = manifest.get("as_of_microseconds")
+    if isinstance(exact, int):
+        return exact
+    told = microseconds(manifest["as_of"])
+    newest = int(data.timestamps.max()) if data.timestamps.size else told
+    return newest if 0 <= newest - told < 1_000_000 else told
 
 
 def _shard(run: Path) -> int | None:

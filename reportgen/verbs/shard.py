@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from reportgen.batch.crew import unwatched
 from reportgen.batch.job import make_shard
 from reportgen.batch.plan import FILE, Plan, read_plan
 from reportgen.batch.signals import stopping
@@ -26,6 +27,9 @@ def run(given: argparse.Namespace, door: Door) -> int:
 def make_shards(plan: Path, shards: range, stop: Callable[[], bool]) -> tuple[int, int]:
     """Make shards of a planned run one after the other; return users with a report and users without.
 
+    Nobody watches this process. So it leaves a note in the run folder while it works, as ``build`` with one worker does: where it dies,
+    ``build --resume`` finds the note, and lets a watched process make the rest.
+
     Raises
     ------
     ReportgenError
@@ -36,13 +40,14 @@ def make_shards(plan: Path, shards: range, stop: Callable[[], bool]) -> tuple[in
     run = plan.parent if plan.name == FILE else plan
     _check_shards(read_plan(run), run, shards)
     users = aside = 0
-    for shard in shards:
-        if stop():
-            raise KeyboardInterrupt
-        trouble, made, failed = make_shard(str(run.absolute()), shard)
-        if trouble:
-            raise ReportgenError(trouble)
-        users, aside = users + made, aside + failed
+    with unwatched(run, f"shards-{shards.start:06}-{shards.stop - 1:06}"):
+        for shard in shards:
+            if stop():
+                raise KeyboardInterrupt
+            trouble, made, failed = make_shard(str(run.absolute()), shard)
+            if trouble:
+                raise ReportgenError(trouble)
+            users, aside = users + made, aside + failed
     return users, aside
 
 

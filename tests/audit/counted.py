@@ -26,6 +26,12 @@ HOSTILE = "<script>alert('x')</script>"
 #: Values of the column "region" with how many of 96 people have them.
 REGIONS = {"华东": 40, HOSTILE: 25, "\u202ewrong way": 20, "alone": 1}
 CONFIG = {"users": {"segments": ["segment", "region"]}, "operator": {"name": "店", "purpose": "<b>purpose</b>"}}
+#: Runs to report on: with segments, one of them hostile and one of a single member, in packs of 20; the same people with another length
+#: of list; one user, no segments, nothing sponsored.
+AUDITED: dict[str, dict[str, Any]] = {
+    "full": {"packs": True, "shard": 20, "stability": 3}, "before": {"n": 3, "stability": 2},
+    "bare": {"segments": False, "limit": 1},
+}  # fmt: skip
 
 
 def regions(people: int) -> np.ndarray:
@@ -69,5 +75,6 @@ def run(out: Path, people: int = 96, segments: bool = True, **given: Any) -> Pat
     """Make a run folder."""
     data, scorer, config = shop(people, segments)
     as_of = int(data.timestamps.max())
-    build_run(RunSettings(out, KEY, as_of, iso(as_of), config=config, **{"formats": ("json",)} | given), data, scorer)
+    usual: dict[str, Any] = {"config": config, "formats": ("json",)}
+    build_run(RunSettings(out, KEY, as_of, iso(as_of), **usual | given), data, scorer)
     return out

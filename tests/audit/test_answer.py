@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -245,6 +246,9 @@ def test_the_page_is_accessible_and_hostile_words_stay_words(
     assert len([*page.named("h1")]) == len([*page.named("main")]) == len([*page.named("title")]) == 1
     assert len([*page.named("caption")]) == len([*page.named("table")]) >= 2
     assert all(cell.get("scope") in ("col", "row") for cell in page.named("th"))
+    assert {cell.get("data-label") for cell in page.named("td")} == {
+        "What it is", "Status", "What was found, or what would provide it",
+    }  # what a phone shows in place of the head of the table  # fmt: skip
     assert {link["href"] for link in page.named("a")} == set(files)
     assert "&lt;i&gt;Shop" in files["README.html"].decode()
     for row in csv.reader(io.StringIO(files["data/events.csv"].decode("utf-8-sig"))):
@@ -285,6 +289,38 @@ def test_somebody_set_aside_is_told_why(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert "report: &lt;broken&gt;" in archive.read("README.html").decode()
         assert "other" not in archive.read("law-fields.json").decode().split('"controls"')[0]
+
+
+def test_the_operators_colour_is_on_the_page_and_nothing_else_from_a_forged_look() -> None:
+    def page(**look: object) -> str:
+        manifest = {"outputs": [], "settings": {"config": {"look": look}}}
+        with zipfile.ZipFile(io.BytesIO(make_answer(Person("a" * 24, SET_ASIDE, "en", manifest)))) as archive:
+            return archive.read("README.html").decode()
+
+    assert "--accent-light:#7a1f3d" in page(accent="#7a1f3d", logo="logo.png")
+    for forged in ({"font": "x}</style><script>"}, {"accent": "red"}, {"accent": 1}, {"paper": "A4;}"}):
+        assert page(**forged) == page()
+
+
+def test_the_packs_are_counted_and_each_has_its_table() -> None:
+    manifest: dict[str, Any] = {"outputs": [], "settings": {"config": {}}}
+    asked = controls(Facts(manifest, {}, record={}), person=True)
+    with zipfile.ZipFile(
+        io.BytesIO(make_answer(Person("a" * 24, SET_ASIDE, "en", manifest, controls=asked)))
+    ) as archive:
+        page, text = archive.read("README.html").decode(), archive.read("README.txt").decode()
+    assert page.count('<table class="a controls">') == len({control.pack for control in asked}) > 1
+    assert page.count('<td class="is ') == len(asked)
+    provided = sum(control.status == "provided" for control in asked)
+    told = f"Provided: {provided}. Missing: {len(asked) - provided}. Not applicable, declared by the operator: 0."
+    assert told in page
+    assert told in text
+
+
+def test_chinese_has_no_half_width_signs() -> None:
+    assert not [
+        text for text in answer_words()["zh-CN"].values() if re.search('[,;:!?()"]|[\u4e00-\u9fff][0-9A-Za-z{]', text)
+    ]
 
 
 def test_every_sentence_is_there_in_every_language() -> None:

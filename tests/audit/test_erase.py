@@ -16,6 +16,7 @@ from reportgen.audit.erase import erase_users
 from reportgen.audit.purge import purge_run
 from reportgen.audit.register import Register
 from reportgen.audit.verify import verify_run
+from reportgen.batch.get import find_report
 from reportgen.errors import ConfigError, InputError
 
 Sealed = dict[str, Path]
@@ -80,7 +81,10 @@ def test_on_the_command_line(sealed: Sealed, run: Path, capsys: pytest.CaptureFi
     assert call("forget", run, user) == 1
     assert "was erased already" in capsys.readouterr().err
     assert call("get", run, user) == 1
-    capsys.readouterr()
+    told, line = capsys.readouterr().err, json.loads((run / "erasures.jsonl").read_text())
+    assert f"the report of {key} was erased on {line['erased_at']}; see erasures.jsonl" in told
+    assert call("get", run, "somebody else") == 1
+    assert "is not known in this run" in capsys.readouterr().err
     assert call("forget", run, "nobody") == 1
     assert "nothing to erase" in capsys.readouterr().err
     assert call("forget", run, "KEY", "--by-key") == 1
@@ -157,12 +161,12 @@ def killed(run: Path, keys: list[str], ordinal: int) -> bool:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["files", pytest.param("packs", marks=pytest.mark.slow)])
-def test_killed_at_any_moment(sealed: Sealed, kind: str, tmp_path: Path) -> None:
+def test_killed_at_any_moment(few: Sealed, kind: str, tmp_path: Path) -> None:
     run, ordinal, begun = tmp_path / "run", 0, 0
-    key = keys_of(sealed[kind])[5]
+    key = keys_of(few[kind])[5]
     while True:
         shutil.rmtree(run, ignore_errors=True)
-        shutil.copytree(sealed[kind], run, symlinks=True)
+        shutil.copytree(few[kind], run, symlinks=True)
         if not killed(run, [key], ordinal):
             break
         told = found(run)
@@ -194,6 +198,8 @@ def test_a_purge(sealed: Sealed, run: Path) -> None:
     verdict = verify_run(run, read_public_key(sealed["public"]))
     assert verdict.findings == []
     assert verdict.facts["root"] == manifest_of(run)["merkle"]["root"]
+    with pytest.raises(InputError, match="all reports of this run were erased on 2026-08-01T00:00:00Z"):
+        find_report(run, keys[1], "json")
     with pytest.raises(InputError, match="was purged"):
         purge_run(run, "2026-09-01T00:00:00Z")
     with pytest.raises(InputError, match="was purged"):

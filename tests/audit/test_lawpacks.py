@@ -201,9 +201,32 @@ def test_a_probe_is_not_taken_in(name: str, facts: Facts) -> None:
     assert find(name, facts) is None
 
 
-def test_a_column_that_the_manifest_lists_counts_as_read() -> None:
-    quiet = MANIFEST | {"users": {"opted_out": 0}, "inputs": [{"table": "users", "columns": ["user_id", "opted_out"]}]}
-    assert find("users.opted_out", replace(FULL, manifest=quiet)) == "opted_out"
+def columns_read(table: str, *files: dict[str, str] | None) -> dict[str, object]:
+    return MANIFEST | {"users": {"opted_out": 0}, "inputs": [{"table": table, "columns": one} for one in files]}
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (({"user_id": "id", "opted_out": "optout"},), "0 (optout)"),
+        (({"user_id": "id"},), None),
+        (({"opted_out": "opted_out"}, {"opted_out": "optout"}), "0 (opted_out, optout)"),
+        (({"opted_out": "opted_out"}, {"user_id": "user_id"}), None),  # of half the people it is not known
+        ((), "0 (no)"),  # a manifest of before columns were listed: what the configuration maps must be there
+    ],
+)
+def test_a_column_that_was_read_counts_whatever_stands_in_it(
+    files: tuple[dict[str, str], ...], found: str | None
+) -> None:
+    config = CONFIG | {"users": {"columns": {"opted_out": "no"}}}
+    facts = replace(FULL, manifest=columns_read("users", *files), config=config)
+    assert find("users.opted_out", facts) == found
+
+
+def test_a_mapped_column_of_a_table_that_was_not_given_is_missing() -> None:
+    config = CONFIG | {"users": {"columns": {"opted_out": "no"}}}
+    facts = replace(FULL, manifest=columns_read("items", {"item_id": "item_id"}), config=config)
+    assert find("users.opted_out", facts) is None
 
 
 def test_shares_of_evidence_are_means_over_everybody_with_a_reason() -> None:

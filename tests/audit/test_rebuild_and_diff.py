@@ -6,11 +6,17 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb
+import pandas as pd
 import pytest
-from sealed import call, edit, keys_of, manifest_of
+from sealed import call, edit, keys_of, make_inputs, manifest_of
 
 from reportgen.audit.compare import find_causes
 from reportgen.audit.erase import erase_users
+from reportgen.data.dataset import Dataset
+from reportgen.output.manifest import plain_inputs
+from reportgen.report.record import iso
+from reportgen.verbs.demo import demo_data
 
 Sealed = dict[str, Path]
 
@@ -63,6 +69,144 @@ def test_another_secret(
     assert "made with another key" in capsys.readouterr().err
 
 
+# --- the reference time, to the microsecond
+
+
+@pytest.fixture(scope="module")
+def fractional(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Tables whose newest event lies half a second after a whole one, as CSV and as Parquet."""
+    folder = tmp_path_factory.mktemp("fractional")
+    words = make_inputs(folder, 12)
+    events = pd.read_csv(folder / "events.csv", dtype={"user_id": str, "item_id": str, "order_id": str})
+    events["timestamp"] = pd.to_datetime(events["timestamp"]).dt.floor("s")
+    newest = events["timestamp"].idxmax()
+    events.loc[newest, "timestamp"] += pd.Timedelta(milliseconds=500)
+    events.to_csv(folder / "events.csv", index=False, date_format="%Y-%m-%dT%H:%M:%S.%f")
+    duckdb.from_df(events).write_parquet(str(folder / "events.parquet"))
+    at = events["timestamp"].max().floor("s").strftime("%Y-%m-%dT%H:%M:%S")
+    return {"csv": words, "parquet": ["--events", str(folder / "events.parquet"), *words[2:]], "at": [at]}
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("told", [False, True], ids=["newest event", "whole second before it"])
+def test_the_reference_time_is_kept_exactly(
+    fractional: dict[str, list[str]], form: str, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that was told a whole second left out the event of half a second later, and so must the run made again."""
+    words, at = fractional[form], ("--as-of", fractional["at"][0]) if told else ()
+    usual = ("--format", "json", "--limit", "3", "--quiet", "--out", tmp_path / "run")
+    assert call("build", *words, *at, *usual) == 0
+    manifest = manifest_of(tmp_path / "run")
+    assert manifest["as_of_microseconds"] % 1_000_000 == (0 if told else 500_000)
+    assert (manifest["as_of"], manifest["as_of"][:-1]) == (f"{fractional['at'][0]}Z", fractional["at"][0])
+    after = [problem for problem in manifest["problems"] if problem["reason"] == "after_as_of"]
+    assert [problem["count"] for problem in after] == ([1] if told else [])
+    assert call("rebuild", tmp_path / "run", *words) == 0
+    capsys.readouterr()
+    before = (tmp_path / "run" / "manifest.json").stat().st_mtime_ns
+    assert call("build", *words, *at, *usual[:-3], "--out", tmp_path / "run", "--resume") == 0
+    assert "1 kept" in capsys.readouterr().out
+    assert (tmp_path / "run" / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_a_run_of_another_fraction_of_the_second_is_another_run(
+    fractional: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, at = fractional["csv"], ("--as-of", fractional["at"][0])
+    usual = ("--format", "json", "--limit", "3", "--quiet", "--out", tmp_path / "run")
+    assert call("build", *words, *usual) == 0
+    assert call("build", *words, *at, *usual, "--resume") == 1
+    assert "holds another run" in capsys.readouterr().err
+
+
+def test_without_the_exact_time_such_a_run_would_be_guessed_wrongly(
+    fractional: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The control to the test above it: whole seconds alone do not tell these two runs apart."""
+    words, at = fractional["csv"], ("--as-of", fractional["at"][0])
+    assert call("build", *words, *at, "--format", "json", "--limit", "3", "--quiet", "--out", tmp_path / "run") == 0
+    edit(tmp_path / "run", lambda plain: plain.pop("as_of_microseconds"))
+    assert call("rebuild", tmp_path / "run", *words) == 1
+    assert "files are not the same" in capsys.readouterr().err
+    assert call("rebuild", tmp_path / "run", *words, *at) == 0
+
+
+def test_manifests_of_before_the_exact_time_are_guessed(
+    fractional: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = fractional["csv"]
+    assert call("build", *words, "--format", "json", "--limit", "3", "--quiet", "--out", tmp_path / "run") == 0
+
+    def forget(plain: dict[str, object]) -> None:
+        del plain["as_of_microseconds"]
+        for row in plain["inputs"]:  # type: ignore[attr-defined]
+            row.pop("columns")
+            row.pop("time_range", None)
+
+    edit(tmp_path / "run", forget)
+    assert call("rebuild", tmp_path / "run", *words) == 0
+    capsys.readouterr()
+    assert (
+        call("build", *words, "--format", "json", "--limit", "3", "--quiet", "--out", tmp_path / "run", "--resume") == 0
+    )
+    assert call("verify", tmp_path / "run") == 1  # its statement names another manifest, and nothing else is wrong
+    assert call("diff", tmp_path / "run", tmp_path / "run") == 0
+
+
+# --- the columns that were read
+
+
+def test_the_manifest_names_the_columns_of_each_file(tmp_path: Path) -> None:
+    make_inputs(tmp_path, 12)
+    events = pd.read_csv(tmp_path / "events.csv", dtype=str).rename(columns={"user_id": "customer", "order_id": "bon"})
+    (tmp_path / "parts").mkdir()
+    events.iloc[:100].drop(columns="bon").to_csv(tmp_path / "parts" / "a.csv", index=False)
+    odd = events.iloc[100:].assign(u00001="a column named like an id")
+    duckdb.from_df(odd).write_parquet(str(tmp_path / "parts" / "b.parquet"))
+    told = '[events.columns]\nuser_id = "customer"\n[users]\nsegments = ["segment"]\n[users.columns]\nemail = ""\n'
+    (tmp_path / "c.toml").write_text(told)
+    words = ("--events", tmp_path / "parts", "--items", tmp_path / "items.csv", "--users", tmp_path / "users.csv")
+    usual = ("--config", tmp_path / "c.toml", "--format", "json", "--limit", "2", "--quiet")
+    assert call("build", *words, *usual, "--out", tmp_path / "run") == 0
+    inputs = manifest_of(tmp_path / "run")["inputs"]
+    rows = {(row["table"], row["name"]): row for row in inputs}
+    a, b = rows["events", "a.csv"]["columns"], rows["events", "b.parquet"]["columns"]
+    assert a["user_id"] == b["user_id"] == "customer"
+    assert "order_id" not in a
+    assert "order_id" not in b  # it has another name there, which nobody mapped
+    assert "u00001" not in json.dumps(inputs)
+    users = rows["users", "users.csv"]["columns"]
+    assert users["segment"] == "segment"
+    assert "email" not in users
+    assert "opted_out" in users
+    assert rows["events", "a.csv"]["time_range"] is None  # of two files only both together are known
+    assert call("build", *words, *usual, "--out", tmp_path / "next", "--since", tmp_path / "run") == 0
+
+
+def test_the_demo_names_the_columns_of_its_frames(tmp_path: Path) -> None:
+    data, _, inputs = demo_data(10)
+    rows = plain_inputs(inputs, data.rows_read or {}, data.columns_read, data.time_range)
+    assert {"sponsored", "price_personalised"} & rows[1]["columns"].keys()
+    assert [row["table"] for row in rows] == ["events", "items", "users"]
+    assert rows[0]["time_range"] == [iso(int(data.timestamps.min())), iso(int(data.timestamps.max()))]
+    data.save(tmp_path / "kept")
+    assert Dataset.open(tmp_path / "kept").columns_read == data.columns_read
+
+
+def test_a_database_is_read_with_its_columns(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    import sqlite3
+
+    words = make_inputs(tmp_path, 12)
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        pd.read_csv(tmp_path / "events.csv", dtype=str).to_sql("events", db, index=False)
+    events = f"sqlite:///{tmp_path / 'shop.db'}::SELECT user_id, item_id, timestamp FROM events"
+    usual = ("--format", "json", "--limit", "2", "--quiet", "--out", tmp_path / "run")
+    assert call("build", "--events", events, *words[2:], *usual) == 0
+    row = next(row for row in manifest_of(tmp_path / "run")["inputs"] if row["table"] == "events")
+    assert row["columns"].keys() == {"user_id", "item_id", "timestamp"}
+
+
 def test_diff(sealed: Sealed, inputs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = Path(inputs[1]).read_text().splitlines()
     (tmp_path / "events.csv").write_text("\n".join(lines[:-40]) + "\n")
@@ -105,3 +249,10 @@ def test_fonts_and_libraries_are_causes() -> None:
         "native library pango: 1 there, 2 here", "font serif en bold: 1 there, 2 here",
     ]  # fmt: skip
     assert find_causes(before, before) == []
+
+
+def test_a_fraction_of_a_second_is_a_cause_where_both_manifests_tell_it() -> None:
+    new, old = {"as_of": "2026-01-01T00:00:05Z", "as_of_microseconds": 5_500_000}, {"as_of": "2026-01-01T00:00:05Z"}
+    told = "reference time in microseconds: 5500000 there, 5000000 here"
+    assert [str(cause) for cause in find_causes(new, new | {"as_of_microseconds": 5_000_000})] == [told]
+    assert find_causes(old, new) == []

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from counted import run
+from certificates import FROM, KINDS, issue
 from drivers import VIEWS, Finding, Verdict, Visit
+from foreign_shop import foreign_run
 
 from reportgen.audit.audit_data import collect
 from reportgen.audit.audit_page import render_audit, render_audit_pdf
+from reportgen.audit.pdf_key import Sealer
+from reportgen.audit.pdf_seal import seal_pdf
 from reportgen.batch.get import find_report
 
 pytestmark = pytest.mark.validator
@@ -31,23 +34,29 @@ Pages = dict[str, Path]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pages, Pages, list[str]]:
-    """Pages and PDFs by name: a full run against another in both languages, and one of a single user; what the writers said."""
+def made(
+    tmp_path_factory: pytest.TempPathFactory, audited: Callable[[str], Path], with_logo: Callable[[str], Path]
+) -> tuple[Pages, Pages, list[str]]:
+    """Pages and PDFs by name, and what the writers said: a full run against another in both languages, one of a single user, two with
+    a logo, whose PDFs are sealed, and one about another model.
+    """
     folder = tmp_path_factory.mktemp("judged")
-    full, small = run(folder / "full"), run(folder / "small", segments=False, limit=1)
-    before = run(folder / "before", n=3)
+    jobs: dict[str, tuple[Path, str, Path | None]] = {
+        "en": (audited("full"), "en", audited("before")), "zh-CN": (audited("full"), "zh-CN", audited("before")),
+        "small": (audited("bare"), "en", None), "drawn": (with_logo("svg"), "zh-CN", None),
+        "pixels": (with_logo("png"), "en", None), "foreign": (foreign_run(folder / "tables"), "zh-CN", None),
+    }  # fmt: skip
     pages, papers = {}, {}
     with listening() as log:
-        for name, of, locale, against in (
-            ("en", full, "en", before),
-            ("zh-CN", full, "zh-CN", before),
-            ("small", small, "en", None),
-        ):
+        for name, (of, locale, against) in jobs.items():
             audit = collect(of, lambda key, of=of: find_report(of, key, "json"), against)
             page = render_audit(audit, locale)
             pages[name], papers[name] = folder / f"{name}.html", folder / f"{name}.pdf"
             pages[name].write_text(page, "utf-8")
             papers[name].write_bytes(render_audit_pdf(audit, page))
+    for name, key in (("drawn", KINDS["rsa"]()), ("pixels", KINDS["p384"]())):
+        sealer = Sealer(key, issue("Shop", key, "Shop", key))
+        papers[name].write_bytes(seal_pdf(papers[name].read_bytes(), sealer, FROM))
     return pages, papers, log
 
 

@@ -8,18 +8,23 @@ import random
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sealed import KINDS, call, edit, found, keys_of, make_inputs, manifest_of, relist, reports_of
 
 from reportgen.audit import place
 from reportgen.audit.dsse import read_public_key
 from reportgen.audit.place import is_beside
+from reportgen.audit.rawids import RawIds
 from reportgen.audit.verify import verify_run
 from reportgen.audit.verify_record import check_record
 from reportgen.errors import InputError
+from reportgen.report.pdf import render_pdf
 
 Sealed = dict[str, Path]
 
@@ -311,6 +316,63 @@ def test_raw_ids(sealed: Sealed, kind: str, tmp_path: Path) -> None:
     forge(run, path, lambda data: data + b"<!-- u00007. -->")
     assert f"{path}: holds a raw id" in found(run, ids=ids)
     assert "so short" in "".join(verify_run(run, ids=["7", "2026"]).notes)
+
+
+def test_raw_ids_are_found_inside_pdfs() -> None:
+    """In drawn text, which is numbers of glyphs; in a title, an attachment and metadata; and nowhere by chance."""
+    pages = {
+        "drawn": "<p>Customer-000731 AVAVA</p>",
+        "title": "<title>Customer-000731</title><p>x</p>",
+        "address": '<p><a href="https://example.org/Customer-000731">x</a></p>',
+        "none": "<p>Customer-000732</p>",
+    }
+    made = {name: render_pdf(f'<html lang="en"><body>{text}</body></html>') for name, text in pages.items()}
+    made["attached"] = render_pdf(
+        '<html lang="en"><title>t</title><meta name="dcterms.created" content="2026-01-01T00:00:00Z"><body>x</body></html>',
+        attached=("d.json", "d", '{"a":"Customer-000731"}'),
+    )
+    found = {}
+    for name, data in made.items():
+        assert b"Customer-000731" not in data, name
+        raw = RawIds(["Customer-000731"])
+        raw.look(f"{name}.pdf", data)
+        found[name] = bool(raw.findings)
+    assert found == dict.fromkeys(made, True) | {"none": False}
+
+
+def test_raw_ids_are_found_in_encoded_parts_of_a_mail() -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "news"
+    mail.set_content("客户 Customer-000731", cte="base64")
+    data = mail.as_bytes()
+    assert b"Customer-000731" not in data
+    for one, there in (("Customer-000731", True), ("Customer-000732", False)):
+        raw = RawIds([one])
+        raw.look("a.eml", data)
+        assert bool(raw.findings) is there
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(["customer-0042", "a b c d", "客户一二三四", 'x"y<z>', "12345678"]),
+    st.text("xyz 1.", max_size=30), st.text("xyz 1.", max_size=30), st.integers(1, 40),
+)  # fmt: skip
+def test_blocks_hide_no_id_and_invent_none(one: str, before: str, after: str, size: int) -> None:
+    data = f"{before} {one}{after}".encode()
+    whole, parts = RawIds([one]), RawIds([one])
+    whole.look("p", data)
+    feed = parts.reader("p")
+    for start in range(0, len(data), size):
+        feed(data[start : start + size])
+    feed(b"")
+    assert bool(whole.findings) == bool(parts.findings)
+
+
+def test_ids_are_found_as_json_and_html_write_them() -> None:
+    raw = RawIds(["客户 0042", 'a<b "c'])
+    raw.look("a.json", b'{"x":"\\u5ba2\\u6237 0042"}')
+    raw.look("a.html", b"<p>a&lt;b &quot;c</p>")
+    assert len(raw.findings) == 2
 
 
 def test_a_record_that_does_not_sum(sealed: Sealed) -> None:

@@ -102,6 +102,12 @@ def build(shop: Path, out: Path, *more: str, poisoned: bool = False, **given: An
         )  # fmt: skip
 
 
+def make_shards(out: Path, shards: str) -> subprocess.Popen[bytes]:
+    """``reportgen shard`` in a process of its own, as a cluster's queue starts it, with poison."""
+    words = ["shard", "--plan", str(out / "run_plan.json"), "--shards", shards, "--quiet"]
+    return subprocess.Popen([sys.executable, "-c", _POISONED, *words], env=ENV, stderr=subprocess.DEVNULL)
+
+
 def said(out: Path) -> str:
     return out.with_suffix(".err").read_text("utf-8")
 

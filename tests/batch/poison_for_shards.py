@@ -10,17 +10,19 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reportgen.batch import crew, job
-from reportgen.batch.settings import Tools
 from reportgen.report.html import render_html
+from reportgen.verbs import shard as shard_verb
 
 
 def arm_all() -> None:
     """Make every shard of this process and of its workers a poisoned one."""
     vars(crew).update(make_shard=make_shard, probe_user=probe_user)
+    vars(shard_verb).update(make_shard=make_shard)
 
 
 def make_shard(run: str, shard: int) -> tuple[str, int, int]:
@@ -41,7 +43,8 @@ def _arm(run: str) -> None:
         _harm(poison.get(report.key, ""))
         return render_html(report, **rest)
 
-    job._maker(run).tools = Tools(html=html)
+    maker = job._maker(run)
+    maker.tools = replace(maker.tools, html=html)
 
 
 def _harm(how: str) -> None:

@@ -265,8 +265,6 @@ def test_since_on_the_command_line(run: Run, tmp_path: Path, capsys: Capture) ->
     capsys.readouterr()
     assert run(*model, "--n", "4", "--since", str(tmp_path / "out"), out="other") == 0
     assert "taken over: nobody; other than in out: settings" in capsys.readouterr().out
-    assert run("--recommendations", "x", "--since", str(tmp_path / "out"), out="lists") == 1
-    assert "--since does not go with --recommendations" in last_line(capsys)
 
 
 def test_a_run_is_copied(run: Run, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workers"))
@@ -17,8 +18,10 @@ from dask_cluster import Cluster, clusters, wait_for_workers
 from disturbed import FOLDER, KEY, Told, brew, build, files_of, finish, keys, results, said, until
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.batch.foreign import Foreign
 from reportgen.batch.run import build_run
 from reportgen.data.dataset import Dataset
+from reportgen.data.weights import read_weights
 from reportgen.output.folder import MANIFEST
 
 #: Imported by every Python that starts with it on its path: a worker of another version, without installing one.
@@ -53,6 +56,16 @@ def make_cluster(
 @pytest.fixture(scope="module")
 def two(make_cluster: Callable[[], Cluster]) -> Cluster:
     return make_cluster()
+
+
+def test_a_run_on_weights_is_the_same_on_a_cluster(two: Cluster, data: Dataset, told: Told, tmp_path: Path) -> None:
+    rows = [(user, data.item_ids[at], data.item_ids[at + 5], 1.0) for at, user in enumerate(data.user_ids[:30])]
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "history_item_id", "weight"])
+    engine = Foreign(read_weights(frame, data))
+    for out, scheduler in (("here", ""), ("there", two.address)):
+        build_run(told(tmp_path / out, shard=5, scheduler=scheduler), data, engine)
+    assert files_of(tmp_path / "here") == files_of(tmp_path / "there")
+    assert len(list((tmp_path / "there").rglob("reports/*/*.html"))) > 20
 
 
 def test_a_worker_killed_in_a_whole_run_costs_nothing(two: Cluster, shop: Path, tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from hashlib import sha256
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_runs import KEY, in_folders, key_of, packed, report
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch.get import find_report, get_report
@@ -17,71 +16,8 @@ from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings, Tools
 from reportgen.data.dataset import Dataset
 from reportgen.errors import ConfigError, InputError, OutputError
-from reportgen.explain.privacy import pseudonym
-from reportgen.output.durable import Durable
-from reportgen.output.entries import OPTED_OUT, SET_ASIDE
-from reportgen.output.manifest import SCHEMA, key_id
-from reportgen.output.pack_index import rebuild_index
-from reportgen.output.packs import Pack, pack_path
+from reportgen.output.packs import pack_path
 from reportgen.report.html import render_html
-
-KEY = b"a key for tests, not a secret"
-REASON = {"stage": "html", "reason": "RenderError: template x.html, line 3"}
-
-
-def key_of(user: str) -> str:
-    return pseudonym(KEY, user)
-
-
-def report(user: str, word: str) -> bytes:
-    return f"<p>{word} of {user}</p>".encode() * 9
-
-
-def packed(run: Path) -> Path:
-    """A finished run with packs: ann and bob have reports, cem was set aside, dot has opted out."""
-    pack = Pack(0)
-    for user, words in (("ann", ("html", "json")), ("bob", ("json",))):
-        for word in words:
-            pack.write(f"{report_stem(key_of(user))}.{word}", report(user, word))
-    pack.absent(key_of("cem"), SET_ASIDE)
-    pack.absent(key_of("dot"), OPTED_OUT)
-    files = {
-        pack_path(0): pack.to_bytes(),
-        "errors.jsonl": json.dumps({"user": key_of("cem"), **REASON}, sort_keys=True).encode() + b"\n",
-    }
-    run.mkdir()
-    with Durable(run) as out:
-        for path, data in files.items():
-            out.write(path, data)
-    outputs = [{"path": path, "sha256": sha256(data).hexdigest(), "bytes": len(data)} for path, data in files.items()]
-    outputs += [vars(file) for file in rebuild_index(run).files]
-    finish(run, outputs)
-    return run
-
-
-def finish(run: Path, outputs: list[Mapping[str, Any]]) -> None:
-    users = {"total": 9, "reported": 2, "set_aside": 1, "opted_out": 1, "not_chosen": 5}
-    plain = {
-        "schema": SCHEMA,
-        "key_id": key_id(KEY),
-        "users": users,
-        "outputs": [{"media_type": "", **o} for o in outputs],
-    }
-    (run / "manifest.json").write_text(json.dumps(plain))
-
-
-def in_folders(run: Path) -> Path:
-    """The same run without packs."""
-    packed(run)
-    outputs = []
-    for user, word in (("ann", "html"), ("ann", "json"), ("bob", "json")):
-        path, data = f"{report_stem(key_of(user))}.{word}", report(user, word)
-        (run / path).parent.mkdir(parents=True, exist_ok=True)
-        (run / path).write_bytes(data)
-        outputs.append({"path": path, "sha256": sha256(data).hexdigest(), "bytes": len(data)})
-    finish(run, outputs)
-    return run
-
 
 both = pytest.mark.parametrize("make", [packed, in_folders])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.batch.given import PATH as AGREEMENT
 from reportgen.batch.index import MOST_LISTED, Packed, render_index
 from reportgen.batch.people import Person, report_stem
 from reportgen.batch.run import build_run
@@ -212,3 +213,78 @@ def test_the_page_of_a_packed_run_counts_its_reports(
     assert "000002.zip 9" in page.text
     assert "59 HTML" in page.text
     assert not [key for key in message_keys("en") if f"[{key}]" in page.text]
+
+
+TABLES = {"events": {"rows": 1, "set_aside": 0}, "weights": {"rows": 1, "set_aside": 0}}
+LISTS = {"events": {"rows": 1, "set_aside": 0}, "recommendations": {"rows": 1, "set_aside": 0}}
+
+
+def about(
+    told: Told, tables: dict[str, dict[str, int]], model: dict[str, object], locale: str = "en", n: int = 3
+) -> str:
+    """The page of a run on other tables."""
+    people = [Person(f"u{k}", pseudonym(b"k" * 16, f"u{k}"), "", "", locale) for k in range(n)]
+    outputs = [Output(f"{person.stem}.html", "x/y", "0" * 64, 1) for person in people]
+    manifest = Manifest(
+        "0123456789abcdef", "2026-06-30T00:00:00Z", "as_of", "2026-06-30T12:00:00Z", False, "k", "t", {}, model,
+        Users(n, n, 0, 0, 0), tables, (), (),
+    )  # fmt: skip
+    return render_index(manifest, told(Path(), locale=locale), people, outputs, [])
+
+
+def test_a_run_on_weights_says_that_another_model_looked_and_claims_no_sum(told: Told) -> None:
+    html = about(told, TABLES, {"id": "foreign-1", "name": "<SASRec>", "version": "2.1", "kind": "attention"})
+    text = Page(html).text
+    assert "What another model looked at: the reports of a run" in text
+    assert "3 people each got a report that shows where in their own history another model looked" in text
+    assert "not what decided" in text
+    assert "Model <SASRec> 2.1 (foreign-1)" in text
+    assert "add up to the score" not in text
+    assert "why these products were suggested" not in text
+    assert "audit/surrogate.json" not in html
+    counted = Page(about(told, TABLES, {"id": "foreign-1", "kind": "contribution"})).text
+    assert "by another model's own account" in counted
+    assert "Attention" not in counted
+    assert "Model foreign-1" in counted
+
+
+def test_a_run_on_lists_says_that_our_model_stands_in_and_where_it_agrees(told: Told) -> None:
+    html = about(told, LISTS, {"id": "m"})
+    page = Page(html)
+    assert "3 people each got a report on the list that another system made for them." in page.text
+    assert "our own model stands in to explain it" in page.text
+    assert AGREEMENT in page.links
+    assert "add up to the score" in page.text  # of our model, whose numbers the pages show
+    assert "1 person got a report on the list" in Page(about(told, LISTS, {"id": "m"}, n=1)).text
+    none = Page(about(told, LISTS, {"id": "m"}, n=0))
+    assert "No report was made in this run." in none.text
+    assert AGREEMENT not in none.links
+
+
+@pytest.mark.parametrize("tables", [TABLES, LISTS])
+def test_pages_about_others_are_in_the_language_of_the_run(told: Told, tables: dict[str, dict[str, int]]) -> None:
+    page = Page(about(told, tables, {"id": "m", "kind": "attention"}, "zh-CN"))
+    english = [text for key, text in message_keys("en").items() if key.startswith("index.") and len(text) > 12]
+    assert [text for text in english if text in page.text] == []
+    assert "另一个" in page.text
+
+
+def test_who_has_no_mail_is_counted_by_reason(told: Told) -> None:
+    def page(unmailed: dict[str, int] | None) -> Page:
+        manifest = Manifest(
+            "0123456789abcdef", "2026-06-30T00:00:00Z", "as_of", "2026-06-30T12:00:00Z", False, "k", "t", {}, {"id": "m"},
+            Users(9, 9, 0, 0, 0), {}, (), (),
+        )  # fmt: skip
+        return Page(render_index(manifest, told(Path()), [], [], [], None, unmailed))
+
+    told_twice = page({"<no> address": 1200, "there is no product to tell of": 34})
+    assert "with a report, but without a mail 1,234" in told_twice.text
+    assert "1,234 people have a report and no mail." in told_twice.text
+    assert "<no> address 1,200" in told_twice.text
+    assert "unmailed.jsonl" in told_twice.links
+    assert "None: no user" not in told_twice.text
+    everybody = page({})
+    assert "with a report, but without a mail 0" in everybody.text
+    assert "None: no user" in everybody.text
+    assert "unmailed.jsonl" not in everybody.links
+    assert "mail" not in page(None).text

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from disturbed import KEY, Told, brew, build, files_of, finish, keys, results, said
+from disturbed import KEY, Told, brew, build, files_of, finish, keys, make_shards, results, said
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.batch import crew
@@ -62,10 +62,10 @@ def test_a_user_who_hangs_beyond_python_is_set_aside(
     monkeypatch.setattr(local_pool, "_SLACK", 0.5)
     names = keys(data, told)
     brew(tmp_path, {names[6]: "hang"})
-    settings = told(tmp_path / "out", shard=4, workers=2, limit=8, user_seconds=0.6, formats=("html",))
+    settings = told(tmp_path / "out", shard=4, workers=2, limit=8, user_seconds=2.5, formats=("html",))
     run = build_run(settings, data, scorer)
     assert [(failed.user, failed.stage, failed.reason) for failed in run.failures] == [
-        (names[6], "worker", "took longer than 0.6 s in one step, and could not be interrupted")
+        (names[6], "worker", "took longer than 2.5 s in one step, and could not be interrupted")
     ]
     assert run.users.reported == 7
 
@@ -90,6 +90,23 @@ def test_one_worker_is_watched_after_it_died(
     monkeypatch.setenv("REPORTGEN_KEY", KEY)
     assert finish(shop, out) == 3
     assert files_of(out) == made, "a complete run is left alone"
+
+
+def test_a_process_of_a_cluster_that_dies_leaves_the_same_note(
+    shop: Path, data: Dataset, told: Told, tmp_path: Path
+) -> None:
+    """Nobody watches ``reportgen shard`` either. One that ends in order takes its note away."""
+    names, out = keys(data, told), tmp_path / "out"
+    notes = out / WORK / "unwatched"
+    assert build(shop, out, "--plan-only").wait(60) == 0
+    brew(tmp_path, {names[13]: "kill"})
+    assert make_shards(out, "5-5").wait(60) == 0
+    assert (results(out), list(notes.iterdir())) == (1, [])
+    assert make_shards(out, "1-4").wait(60) == -signal.SIGKILL
+    assert (results(out), [note.name for note in notes.iterdir()]) == (2, ["shards-000001-000004"])
+    assert build(shop, out, "--resume", poisoned=True).wait(120) == 3, said(out)
+    assert aside(out) == {names[13]: ("worker", KILLED)}
+    assert files_of(out).keys() == files_of(shop / "whole").keys()
 
 
 def test_the_note_of_unwatched_work_stays_only_where_it_does_not_end_in_order(tmp_path: Path) -> None:

@@ -266,7 +266,8 @@ def test_what_all_reports_share_is_named_when_it_changed(
 
 def test_another_model_is_named(tables: Tables, former: Path, told: Told, tmp_path: Path) -> None:
     data = tables.data()
-    known = told(tmp_path / "out", shard=SHARD, packs=False, inputs=tables.inputs(), since=former)
+    as_of = int(data.timestamps.max())
+    known = told(tmp_path / "out", shard=SHARD, packs=False, as_of=as_of, inputs=tables.inputs(), since=former)
     summary = build_run(known, data, AttentionScorer(lately=3).fit(data))
     assert summary.since.changed[0] == "model"
 

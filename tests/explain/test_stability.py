@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.data.dataset import Dataset
+from reportgen.errors import ModelError
 from reportgen.explain.ranks import Mean
-from reportgen.explain.stability import resample_users, stability_report
+from reportgen.explain.stability import EDGES, MEASURES, Bootstrap, _binned, resample_users, stability_report
 
 #: One set of half-lives and few examples: what is tested here does not depend on them.
 QUICK: dict[str, Any] = {"min_support": 1, "half_lives": (float("inf"), 3.0), "max_users": 40}
@@ -91,3 +95,67 @@ def test_no_refit_and_nobody_to_explain(small: Dataset) -> None:
     nobody = stability_report(small, AttentionScorer(**QUICK), 1, users=np.empty(0, dtype=np.int64))
     assert nobody.first_item == Mean(0.0, 0.0, 0)
     assert json.loads(json.dumps(nobody.to_dict(), allow_nan=False))["n_boot"] == 1
+
+
+# --- single refits
+
+
+def boot_of(data: Dataset, scorer: AttentionScorer | None = None, **told: Any) -> Bootstrap:
+    return Bootstrap(scorer or AttentionScorer(**QUICK).fit(data), data, np.arange(data.user_ids.size), **told)
+
+
+def test_a_refit_depends_on_its_number_alone(small: Dataset) -> None:
+    one, other = boot_of(small, random_state=7), boot_of(small, random_state=7)
+    forth, back = [one.refit(k) for k in range(4)], [other.refit(k) for k in reversed(range(4))][::-1]
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(forth, back, strict=True))
+    assert not np.array_equal(forth[1], forth[2], equal_nan=True)
+    shorter = stability_report(small, one.scorer, 2, np.arange(small.user_ids.size), 7)
+    assert one.summary(forth[:3]) == shorter
+
+
+def test_with_nobody_drawn_everything_is_as_it_was(small: Dataset) -> None:
+    found = stability_report(small, AttentionScorer(**QUICK).fit(small), 2)
+    assert found.unchanged == {"top3": 1.0, "first_reason": 1.0, "first_item": 1.0, "same_sign": 1.0, "flipped": 0.0}
+    assert found.first_item.mean < 1.0
+
+
+def test_a_model_of_other_data_is_told_by_the_fit_with_nobody_drawn(
+    small: Dataset, random_data: Callable[..., Dataset]
+) -> None:
+    other = random_data(11, n_users=30, n_items=8)
+    assert np.array_equal(other.item_ids, small.item_ids)
+    found = stability_report(small, AttentionScorer(**QUICK).fit(other), 2)
+    assert found.unchanged["first_item"] < 1.0
+    assert found.unchanged["top3"] < 1.0
+
+
+def test_the_bins_hold_everybody_and_agree_with_the_mean(small: Dataset) -> None:
+    found = stability_report(small, AttentionScorer(**QUICK), 3, np.arange(30))
+    low, high = np.array(EDGES[:-1]), np.array(EDGES[1:])
+    for name in MEASURES:
+        counts, mean = np.array(found.by_user[name]), getattr(found, name)
+        assert counts.sum() == mean.n
+        assert low @ counts / mean.n - 1e-9 <= mean.mean <= high @ counts / mean.n + 1e-9
+
+
+@settings(max_examples=60)
+@given(st.lists(st.one_of(st.integers(0, 20).map(lambda k: k / 20), st.just(float("nan"))), max_size=30))
+def test_a_whole_share_falls_into_the_bin_that_begins_with_it(shares: list[float]) -> None:
+    there = [round(20 * share) for share in shares if not math.isnan(share)]
+    wanted = [sum(min(twentieths // 4, 4) == k for twentieths in there) for k in range(5)]
+    assert list(_binned(np.array(shares, dtype=np.float64))) == wanted
+
+
+def test_what_is_barred_is_never_the_product_and_what_is_left_out_never_a_reason(small: Dataset) -> None:
+    barred, left_out = (np.arange(8) < 4), (np.arange(8) == 5)
+    boot = boot_of(small, barred=barred, left_out=left_out)
+    there = boot.before.target[boot.before.target >= 0]
+    assert there.size
+    assert not barred[there].any()
+    assert not left_out[boot.before.events.item].any()
+    assert np.array_equal(boot.refit(0)[MEASURES.index("first_item")][boot.before.target >= 0], np.ones(there.size))
+
+
+def test_a_scorer_of_another_catalogue_is_refused(small: Dataset, ab_world: Dataset) -> None:
+    with pytest.raises(ModelError, match="items are not those"):
+        boot_of(small, AttentionScorer(**QUICK).fit(ab_world))

@@ -113,7 +113,10 @@ def test_a_kind_that_is_not_known_or_mixed_names_the_row(shop: Dataset) -> None:
 def test_a_missing_column_and_an_empty_table(shop: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "w.csv"
     path.write_text("user_id,item_id,history_item_id,attention\nu,p,a,1\n")
-    with pytest.raises(InputError, match=r'w\.csv: the weights have no column "weight"; rename one of'):
+    with pytest.raises(
+        InputError,
+        match=r'w\.csv: the weights have no column "weight"; the nearest is "attention": write weight = "attention" under',
+    ):
         read_weights(path, shop)
     path.write_text("user_id,item_id,history_item_id,weight\n")
     with pytest.raises(InputError, match="no rows after the header"):

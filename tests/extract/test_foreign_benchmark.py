@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -29,3 +30,16 @@ def test_the_table_on_the_made_up_shop(library: Callable[[str], ModuleType]) -> 
         assert abs(figures[f"{model}/random/tau"]) < 0.5
         assert f"{model}/hit@10" in figures
     assert {"sasrec/attention_last/tau", "sasrec/attention_rollout/top3", "overhead/sasrec"} <= figures.keys()
+
+
+@pytest.mark.slow
+def test_models_of_libraries_are_passed_over_in_words(library: Callable[[str], ModuleType]) -> None:
+    library("torch")
+    names = [name for name, of in (("recbole", "recbole"), ("bert4rec", "transformers")) if find_spec(of) is None]
+    if not names:
+        pytest.skip("RecBole and transformers are both installed, so nothing is passed over")
+    command = [sys.executable, str(SCRIPT), "--data", "shop", "--quick", "--models", *names]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    for name, line in zip(names, lines, strict=False):
+        assert line.startswith(f"{name}: passed over, its library is not installed (pip install ")
+    assert json.loads(lines[-1])["figures"] == {}

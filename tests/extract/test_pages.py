@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -130,3 +133,77 @@ def test_implicit(library: Callable[[str], ModuleType], shop: dict[str, Any]) ->
     scope = shop | {"model": model, "user_items": matrix, "item_ids": data.item_ids.tolist()}
     why = check(scope | {"user_ids": data.user_ids.tolist()}, "implicit")
     assert why.sums.all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of a library that was written for others' older versions
+def test_recbole(library: Callable[[str], ModuleType], shop: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    library("torch")
+    monkeypatch.syspath_prepend(PAGE.parents[1] / "benchmarks")
+    helper = import_module("_recbole")
+    if not helper.installed():
+        pytest.skip(f"RecBole is not installed; to run this test: {helper.INSTALL}")
+    trained = helper.train(shop["data"], 50, 1, 0)
+    tokens = {"[PAD]": 0} | {name: int(at) for name, at in zip(shop["number"], trained.number, strict=True) if at}
+    history = [name for name in shop["history"] if name in tokens]
+    recommended = [name for name in tokens if name not in {*history, "[PAD]"}][:3]
+    scope = shop | {"model": trained.model, "dataset": SimpleNamespace(field2token_id={"item_id": tokens})}
+    why = check(scope | {"history": history, "recommended": recommended}, "recbole")
+    assert "rollout over 2 layers, mean over 2 heads" in why.how.aggregation
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_transformers(
+    library: Callable[[str], ModuleType], shop: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library("torch")
+    monkeypatch.syspath_prepend(PAGE.parents[1] / "benchmarks")
+    helper = import_module("_bert4rec")
+    if not helper.installed():
+        pytest.skip(f"transformers is not installed; to run this test: {helper.INSTALL}")
+    trained = helper.train(shop["data"], 50, 20, 0)
+    number = {name: at + 1 for name, at in shop["number"].items()}
+    why = check(shop | {"model": trained.model, "number": number}, "transformers")
+    assert "rollout over 2 layers, mean over 2 heads" in why.how.aggregation
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_rectools(library: Callable[[str], ModuleType], shop: dict[str, Any]) -> None:
+    library("torch")
+    if find_spec("rectools") is None:
+        pytest.skip("RecTools is not installed; to run this test: pip install 'rectools[torch]', on Python 3.13")
+    rectools, models = import_module("rectools.dataset"), import_module("rectools.models")
+    data, names = shop["data"], np.array(list(shop["number"]), dtype=object)
+    events = pd.DataFrame(
+        {
+            "user_id": np.repeat(data.user_ids.astype(object), np.diff(data.indptr)),
+            "item_id": names[data.items],
+            "weight": 1.0,
+            "datetime": pd.to_datetime(np.arange(data.items.size), unit="s"),
+        }
+    )
+    model = models.SASRecModel(n_factors=16, n_blocks=2, n_heads=2, session_max_len=50, epochs=3, deterministic=True)
+    model.fit(rectools.Dataset.construct(events))
+    known = set(model.data_preparator.item_id_map.to_internal.index)
+    recommended = [name for name in names if name in known and name not in shop["history"]][:3]
+    why = check(shop | {"model": model, "recommended": recommended}, "rectools")
+    assert "rollout over 2 layers, mean over 2 heads" in why.how.aggregation
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_lightfm(shop: dict[str, Any]) -> None:
+    if find_spec("lightfm") is None:
+        pytest.skip("LightFM is not installed; to run this test: pip install rectools-lightfm")
+    data = shop["data"]
+    user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
+    shape = (data.user_ids.size, data.item_ids.size)
+    matrix = sparse.csr_matrix((np.ones(user.size, dtype=np.float32), (user, data.items)), shape)
+    matrix.data[:] = 1.0  # an item that was taken twice is one feature
+    model = import_module("lightfm").LightFM(no_components=8, loss="warp", random_state=0)
+    model.fit(matrix, user_features=matrix, epochs=10, num_threads=1)
+    why = check(shop | {"model": model, "item_ids": data.item_ids.tolist()}, "lightfm")
+    assert why.sums.all()
+    assert np.allclose(why.faithfulness.tau, 1.0), "what an item adds is what the score loses without it"

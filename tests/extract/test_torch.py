@@ -188,6 +188,73 @@ def test_of_several_calls_the_last_one_counts(torch: Any, extract: Any) -> None:
     assert seen.stack().shape == (2, 2, 3, 3)
 
 
+class _Library:
+    """Scores by methods of its own, one by way of ``forward`` and one past it, as recommender libraries do."""
+
+    def make(self, torch: Any) -> Any:
+        class Model(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.encoder = encoder(torch)
+
+            def forward(self, x: Any) -> Any:
+                return self.encoder(x)[:, -1]
+
+            def predict(self, x: Any) -> Any:
+                return self.forward(x).sum(-1)
+
+            def encode(self, x: Any) -> Any:
+                return self.encoder(x)
+
+        return Model().eval()
+
+
+def test_a_method_that_passes_by_the_hooks_of_the_model_is_one_call(torch: Any, extract: Any) -> None:
+    model, x = _Library().make(torch), torch.randn(1, 3, 8)
+    with extract.watch_attention(model) as seen:
+        model.predict(torch.randn(1, 5, 8))
+        model.predict(x)
+    by_method = seen.stack()
+    with extract.watch_attention(model) as seen:
+        model(x)
+    assert by_method.shape == (2, 2, 3, 3)
+    np.testing.assert_array_equal(by_method, seen.stack())
+    assert "forward" not in vars(model), "the method is the class's again"
+
+
+def test_two_runs_that_cannot_be_told_from_layers_are_refused(torch: Any, extract: Any) -> None:
+    model, x = _Library().make(torch), torch.randn(1, 3, 8)
+    with extract.watch_attention(model) as seen:
+        model.encode(x)
+    assert seen.stack().shape == (2, 2, 3, 3)
+    told = r"encoder\.layers\.0\.self_attn ran twice.*once in each block"
+    with extract.watch_attention(model):
+        model.encode(x)
+        with pytest.raises(InputError, match=told):
+            model.encode(x)
+    # The part by itself is called as a whole.
+    with extract.watch_attention(model.encoder) as seen:
+        model.encode(x)
+        model.encode(x)
+    assert seen.stack().shape == (2, 2, 3, 3)
+
+
+def test_a_forward_that_somebody_put_on_the_model_is_put_back(torch: Any, extract: Any) -> None:
+    model, x = encoder(torch, 1), torch.randn(1, 3, 8)
+    usual = model.forward
+
+    def doubled(given: Any) -> Any:
+        return 2 * usual(given)
+
+    model.forward = doubled
+    plain = model(x)
+    with extract.watch_attention(model) as seen:
+        watched = model(x)
+    assert vars(model)["forward"] is doubled
+    assert torch.equal(plain, watched)
+    assert len(seen.layers) == 1
+
+
 def test_a_softmax_written_out_is_attention_and_one_over_classes_is_not(torch: Any, extract: Any) -> None:
     class Own(torch.nn.Module):
         def __init__(self) -> None:
@@ -256,6 +323,7 @@ def test_training_mode_and_dropout_are_refused(torch: Any, extract: Any) -> None
         careless(torch.randn(1, 1, 4, 4))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_a_model_without_attention_and_a_compiled_one_are_refused(torch: Any, extract: Any) -> None:
     model = torch.nn.Linear(4, 4).eval()
     with extract.watch_attention(model) as seen:
@@ -264,6 +332,9 @@ def test_a_model_without_attention_and_a_compiled_one_are_refused(torch: Any, ex
         seen.stack()
     compiled = torch.compile(encoder(torch), backend="eager")
     with pytest.raises(InputError, match="_orig_mod"), extract.watch_attention(compiled):
+        pass
+    traced = torch.jit.trace(model, torch.randn(2, 4))
+    with pytest.raises(InputError, match="TorchScript"), extract.watch_attention(traced):
         pass
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email.policy
 import re
 from collections.abc import Callable
+from email.message import EmailMessage
 from html import unescape
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from mail_shop import KEY, ODD
 from reportgen.batch.get import get_report
 from reportgen.errors import RenderError
 from reportgen.mail.preview import render_preview
+from reportgen.report.words import message_keys
 
 Say = Callable[..., int]
 
@@ -79,6 +82,40 @@ def test_who_has_no_mail_is_told_why(built: Path, say: Say, shop: Path, capsys: 
         assert told in capsys.readouterr().err
     assert say("preview", built, users[0]) == 2  # --mail is said, so that other previews can come
     capsys.readouterr()
+
+
+def test_the_page_is_in_the_language_of_the_run_or_the_one_asked_for(
+    built: Path, say: Say, shop: Path, tmp_path: Path
+) -> None:
+    user = pd.read_csv(shop / "users.csv", dtype=str)["user_id"][13]
+    english = preview(say, built, user, tmp_path / "en.html")
+    assert '<html lang="en" dir="ltr">' in english
+    assert say("preview", built, user, "--mail", "--locale", "zh-Hans", "--out", tmp_path / "zh.html", "--quiet") == 0
+    chinese = (tmp_path / "zh.html").read_text("utf-8")
+    assert '<html lang="zh-CN" dir="ltr">' in chinese
+    assert re.findall('srcdoc="([^"]*)"', english) == re.findall('srcdoc="([^"]*)"', chinese)  # the mail keeps its own
+    around = re.sub(r'srcdoc="[^"]*"|<pre.*?</pre>|<style>.*?</style>', "", chinese, flags=re.DOTALL)
+    texts = [text for key, text in message_keys("en").items() if key.startswith("preview.") and "{" not in text]
+    assert [text for text in texts if text in around] == []
+    assert "邮件预览" in around
+
+
+def test_the_run_counts_who_has_no_mail(built: Path) -> None:
+    lines = (built / "unmailed.jsonl").read_text("utf-8").splitlines()
+    index = (built / "index.html").read_text("utf-8")
+    assert f"<dt>with a report, but without a mail</dt><dd>{len(lines)}</dd>" in index
+    assert f"{len(lines)} people have a report and no mail." in index
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(51_000, "51 kB of page, 50% of what"), (300_000, "300 kB of page, more than")]
+)
+def test_how_large_a_mail_is(size: int, told: str) -> None:
+    mail = EmailMessage(policy=email.policy.SMTP)
+    mail["From"], mail["Subject"] = "a@example.org", "S"
+    mail.set_content("text")
+    mail.add_alternative("<html><head></head><body>" + "x" * (size - 40) + "</body></html>\n", "html", cte="8bit")
+    assert told in render_preview(mail.as_bytes())
 
 
 def test_what_is_no_mail() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,7 @@ def reports(folder: Path) -> dict[str, Report]:
     return found | foreign_reports()
 
 
-def evaluations() -> Iterator[tuple[str, str]]:
+def evaluations(locales: Iterable[str] = tuple(LOCALES)) -> Iterator[tuple[str, str]]:
     """The page of a comparison, whole, and with parts that could not be judged."""
     facts = {
         "users": 3000, "items": 400, "events": 50_000, "synthetic": True, "as_of": "2026-01-01T00:00:00Z", "version": "0",
@@ -162,6 +162,9 @@ def evaluations() -> Iterator[tuple[str, str]]:
     everything = judged((OURS, "popularity", "knn", "ease", "als"), 900)
     chosen = {"knn": {"neighbours": 100}, "ease": {"l2": 100.0}}
     whole = Comparison(everything, judged((OURS, "content", "random"), 80), "", chosen, {"knn": True, "ease": False})
-    yield "evaluation", render_evaluation(whole, facts)
     few = replace(judged((OURS, "ease"), 1), left_out={"knn": "too <large>"})
-    yield "evaluation, hardly anything", render_evaluation(Comparison(few, None, "No <cold> items."), facts)
+    bare = Comparison(few, None, "No <cold> items.")
+    for locale in locales:
+        tag = "" if locale == "en" else f", {locale}"
+        yield f"evaluation{tag}", render_evaluation(whole, facts, locale)
+        yield f"evaluation, hardly anything{tag}", render_evaluation(bare, facts, locale)

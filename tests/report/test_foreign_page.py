@@ -19,16 +19,16 @@ from jsonschema import Draft202012Validator
 from reportgen.config import Config
 from reportgen.errors import RenderError
 from reportgen.explain.surrogate import Agreement, Surrogate
-from reportgen.mail.page import mail_page
-from reportgen.report.build import Reader
+from reportgen.report.build import Reader, tell
 from reportgen.report.displays import AttentionDisplay, HeatmapDisplay
 from reportgen.report.document import Report, Weighing, json_schema
 from reportgen.report.foreign import build_foreign_report
+from reportgen.report.frame import frame_of
 from reportgen.report.html import render_html
 from reportgen.report.notebook import show_foreign
 from reportgen.report.pdf import render_pdf
 from reportgen.report.record import record_hash
-from reportgen.report.surrogate import build_surrogate_report
+from reportgen.report.surrogate import build_surrogate_report, given_words
 from reportgen.report.words import words
 
 SCHEMA = Draft202012Validator(json_schema("foreign"))
@@ -188,10 +188,8 @@ def test_paper_and_notebook(name: str, pdf_log: list[str]) -> None:
 
 
 def test_what_would_say_more_is_refused() -> None:
-    """Mails and figures are worded for our own reasons."""
+    """Figures are worded for our own reasons; a mail is not, see `test_mail_foreign`."""
     report = build_foreign_report(ATTENTION["plain"]())
-    with pytest.raises(RenderError, match="makes no mail"):
-        mail_page(report, words("en"), "cells", "")
     for display in (AttentionDisplay, HeatmapDisplay):
         with pytest.raises(RenderError, match="another model's weights do not say that"):
             display.from_report(report, 0)
@@ -224,3 +222,29 @@ def test_a_surrogate_says_so_in_words_and_record(agreement: Agreement, locale: s
     said = text(build_surrogate_report(Surrogate(whys[0], AGREE), "en"))
     assert "made by another system, Engine 3 , whose reasons we do not know" in said
     assert "has 75% of the list among its own first 50" in said
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+@pytest.mark.parametrize("source", ["Engine 3", ""])
+@pytest.mark.parametrize(
+    "agreement", [AGREE, replace(AGREE, tau=0.1), replace(AGREE, tau=np.nan), replace(AGREE, in_top=np.nan)]
+)
+def test_the_lead_of_a_surrogate_is_one_sentence_and_the_rest_stands_below(
+    agreement: Agreement, source: str, locale: str
+) -> None:
+    end, before = ("。", 60) if locale == "zh-CN" else (".", 160)
+    for why in (random_explanation(1), craft(np.zeros((2, 0, 4)))):
+        report = build_surrogate_report(Surrogate(why, replace(agreement, source=source)), locale)
+        assert report.lead.count(end) == 1
+        assert report.lead.endswith(end)
+        assert len(report.lead) <= before
+        assert (source in report.lead) if source else ("{" not in report.lead)
+        part = report.sections[0]
+        assert part.id == "given"
+        ours = tell(why, frame_of(given_words(words(locale)), Config(), None), "", Reader(), False)
+        overview = next((section for section in report.sections if section.id == "overview"), part)
+        assert ours.lead in overview.paragraphs  # what our own page would say first is not lost
+        numbers = "".join(part.paragraphs)
+        assert ("75%" in numbers) == bool(agreement.in_top == 0.75)
+        assert ("0.80" in numbers) == (agreement.tau == 0.8 and agreement.in_top == 0.75)
+        assert [section.id for section in report.sections][1:] == [section.id for section in ours.sections]

@@ -15,6 +15,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+import samples
 from crafted import Node, craft, read_page
 
 from reportgen.config import Config
@@ -37,7 +38,7 @@ OPEN, CLOSE = "[", "]"
 #: Keys that hold how texts are put together, and no text.
 FORMS = ("page.sentences", "page.quoted")
 #: Sentences of other pages than a person's report.
-OTHER_PAGES = ("index.", "figure.", "audit.", "foreign.", "given.")
+OTHER_PAGES = ("index.", "figure.", "audit.", "foreign.", "given.", "mail.", "evaluation.", "preview.")
 PLURAL = ("zero", "one", "two", "few", "many", "other")
 LATIN = re.compile(r"[A-Za-z]+")
 SETTINGS = Config.from_dict(
@@ -186,6 +187,17 @@ def test_every_text_of_a_page_comes_from_the_language_or_from_the_data(paged: bo
 def test_a_text_in_a_template_would_be_found(place: str, written: str) -> None:
     html = render_html(reports("en-XA")[0])
     assert len(foreign(html.replace(place, written, 1))) == 1
+
+
+#: On the page of an evaluation, besides: a formula, the names of settings, times, and reasons of the program, marked as English.
+OWN_EVALUATION = re.compile(r"log2\(1 \+ r\)|neighbours|\bl2\b|as_of|[0-9T:-]+Z\b")
+
+
+def test_every_text_of_an_evaluation_comes_from_the_language() -> None:
+    for name, page in samples.evaluations(["en-XA"]):
+        page = re.sub(r'<bdi lang="en">.*?</bdi>', "", page)
+        assert [text for text in foreign(page) if LATIN.search(OWN.sub("", OWN_EVALUATION.sub("", text)))] == [], name
+        assert [text for text in visible(page) if "{" in text or "}" in text] == []
 
 
 def texts_of(report: Report) -> Iterator[str]:

@@ -160,6 +160,18 @@ def test_the_page_is_written_as_the_standard_library_writes_it(text: str) -> Non
     ]
 
 
+@example('a","recommendations":[')
+@given(st.text())
+def test_a_file_holds_the_text_in_utf8_with_a_line_end(text: str) -> None:
+    report = replace(usual(), lead=text)
+    assert report.to_bytes() == f"{report.to_json()}\n".encode()
+
+
+def test_half_a_character_is_refused_in_a_file() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        replace(usual(), lead="\ud800").to_bytes()
+
+
 def test_a_record_as_data_is_its_text_read_back() -> None:
     why = random_explanation(3, k=4, j=60, hidden=[5])
     assert canonical(make_record(why, "key")) == write_record(why, "key")

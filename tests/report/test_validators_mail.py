@@ -156,7 +156,8 @@ def previews(
     folder, pages = tmp_path_factory.mktemp("previews"), dict[str, Path]()
     for name, report, figures in (("cells", samples.rich("en"), "cells"), ("pictures", samples.rich("zh-CN"), "png")):
         pages[name] = folder / f"{name}.html"
-        pages[name].write_text(render_preview(write_eml(mails.message_of(report, figures=figures))), "utf-8")
+        mail = write_eml(mails.message_of(report, figures=figures))
+        pages[name].write_text(render_preview(mail, report.locale), "utf-8")
     return browser(pages, views=tuple(View(width, scheme) for width in (1440, 400) for scheme in ("light", "dark")))
 
 

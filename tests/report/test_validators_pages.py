@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import samples
 from drivers import VIEWS, Finding, View, Visit
 
 from reportgen.attention.scorer import AttentionScorer
+from reportgen.batch.index import render_index
 from reportgen.batch.run import build_run
 from reportgen.batch.settings import RunSettings, Tools
 from reportgen.data.dataset import Dataset
 from reportgen.data.shop import make_shop
+from reportgen.output.manifest import Manifest, Users
 from reportgen.report.document import Report
 from reportgen.report.html import render_html
 
@@ -94,13 +97,33 @@ def index(folder: Path) -> tuple[str, str]:
     return "index", summary.index.read_text("utf-8")
 
 
+def foreign_indexes() -> dict[str, str]:
+    """The index of runs on another model's weights and on another system's lists, and of a run with mails that lacks some."""
+
+    def page(locale: str, model: dict[str, Any], unmailed: dict[str, int] | None, *tables: str) -> str:
+        counted = {name: {"rows": 1, "set_aside": 0} for name in ("events", *tables)}
+        manifest = Manifest(
+            "0" * 16, "2026-06-30T00:00:00Z", "as_of", "2026-06-30T12:00:00Z", False, "k", "t", {}, model, Users(3, 3, 0, 0, 0),
+            counted, (), (),
+        )  # fmt: skip
+        settings = RunSettings(Path(), b"a key for tests", 0, "2026-01-01T00:00:00Z", locale=locale)
+        return render_index(manifest, settings, [], [], [], None, unmailed)
+
+    model = {"id": "foreign-1", "name": "<SASRec>", "version": "2", "kind": "attention"}
+    return {
+        "index, weights": page("en", model, None, "weights"),
+        "index, lists": page("zh-CN", {"id": "m"}, None, "recommendations"),
+        "index, without mail": page("en", {"id": "m"}, {"<no> address": 2, "there is no product to tell of": 1}),
+    }
+
+
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """All kinds of pages by name."""
     folder = tmp_path_factory.mktemp("samples")
     pages = {name: render_html(report) for name, report in samples.reports(folder).items()}
     pages |= {f"figures {kind}": render_html(samples.rich("en"), kind) for kind in ("png", "svg")}
-    return pages | dict(samples.evaluations()) | dict([index(folder)])
+    return pages | dict(samples.evaluations()) | dict([index(folder)]) | foreign_indexes()
 
 
 @pytest.fixture(scope="module")

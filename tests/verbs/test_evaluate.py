@@ -22,6 +22,7 @@ from reportgen.errors import OutputError
 from reportgen.report.evaluation_page import make_rows, render_evaluation, table_lines, verdict
 from reportgen.report.figures import Points, draw_points
 from reportgen.report.record import iso
+from reportgen.report.words import message_keys, words
 from reportgen.verbs.evaluate import (
     JSON,
     PAGE,
@@ -151,7 +152,7 @@ def test_nothing_is_written_through_a_link(found: Comparison, shop: Dataset, tmp
 @pytest.mark.parametrize(
     ("ours", "ease", "told"),
     [
-        ([0.5, 0.6, 0.7, 0.6], [0.1, 0.2, 0.3, 0.21], "reportgen ranks best, clearly ahead of EASE"),
+        ([0.5, 0.6, 0.7, 0.6], [0.1, 0.2, 0.3, 0.21], "reportgen has the highest NDCG@10, clearly ahead of EASE"),
         ([0.1, 0.2, 0.3, 0.21], [0.5, 0.6, 0.7, 0.6], "EASE ranks better than reportgen"),
         ([0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 0.1, 1.0], "No clear winner: reportgen and EASE"),
         ([0.4], [0.1], "No clear winner"),
@@ -231,11 +232,61 @@ def test_the_page_is_whole_and_closed_to_the_outside(found: Comparison) -> None:
 def test_the_page_says_what_is_missing_and_escapes_it() -> None:
     left = replace(crafted({OURS: [0.2, 0.4], "ease": [0.3, 0.2]}), left_out={"knn": "too <large>"})
     page = page_of(left)
-    assert "Not judged. No &lt;cold&gt; items." in page
-    assert "Item k-NN was left out: too &lt;large&gt;" in page
+    assert 'Not judged. <bdi lang="en">No &lt;cold&gt; items.</bdi>' in page
+    assert 'Item k-NN was left out: <bdi lang="en">too &lt;large&gt;</bdi>' in page
     assert "Only 2 users could be judged" in page
     assert "as they come" in page
     assert "New items, among themselves" not in page
+
+
+def texts_of(page: str) -> str:
+    """What a reader sees or hears of a page; reasons of the program, which are marked as English, are left out."""
+    page = re.sub(r'<style.*?</style>|<bdi lang="en">.*?</bdi>|<text.*?</text>', " ", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", " ".join(re.findall(r'aria-label="([^"]*)"', page)) + page).split())
+
+
+def test_the_page_is_in_the_language_that_was_asked_for(found: Comparison) -> None:
+    left = replace(crafted({OURS: [0.2, 0.4], "ease": [0.3, 0.2]}), left_out={"knn": "too large"})
+    missing = Comparison(left, None, "No cold items.", {"ease": {"l2": 100.0}}, {"ease": False})
+    for one in (found, missing):
+        page = render_evaluation(one, FACTS, "zh-CN")
+        assert '<html lang="zh-CN" dir="ltr">' in page
+        english = [
+            text
+            for key, text in message_keys("en").items()
+            if key.startswith("evaluation.") and len(text) > 12 and "{" not in text
+        ]
+        assert [text for text in english if text in texts_of(page)] == []
+        assert "虚构数据" in page
+    assert "“EASE”未参与" not in page
+    assert '“商品 k-NN”未参与：<bdi lang="en">too large</bdi>' in page
+    assert f">{left[OURS].ndcg.mean:.3f}<span" in page  # the figures are the same
+
+
+@pytest.mark.parametrize(
+    ("ours", "ease", "told"),
+    [
+        (
+            [0.5, 0.6, 0.7, 0.6],
+            [0.1, 0.2, 0.3, 0.21],
+            "reportgen 的 NDCG@10 最高，明显领先于“EASE”（0.600，对方为 0.203）。",
+        ),
+        ([0.1, 0.2, 0.3, 0.21], [0.5, 0.6, 0.7, 0.6], "“EASE”的排序优于 reportgen"),
+        ([0.4], [0.1], "没有明显的领先者：reportgen 与“EASE”"),
+    ],
+)
+def test_the_verdict_in_chinese_follows_the_same_rule(ours: list[float], ease: list[float], told: str) -> None:
+    assert verdict(crafted({OURS: ours, "ease": ease}), words("zh-CN")).startswith(told)
+
+
+def test_a_plot_without_letters_for_its_language_is_drawn_in_english(
+    found: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reportgen.report.evaluation_page.missing", lambda text: "全" if "全" in text else "")
+    page = render_evaluation(found, FACTS, "zh-CN")
+    plot = page[page.index("<svg") : page.index("</svg>")]
+    assert "All items: NDCG@10" in plot
+    assert "全部商品" in page.replace(plot, "")
 
 
 def test_the_plot_takes_the_colours_of_the_page() -> None:
