@@ -72,6 +72,8 @@ def read_manifest(run: Path, most: int = MOST_MANIFEST) -> dict[str, Any]:
                 raise OutputError(f"{MANIFEST} has {size} bytes, more than the {most} that are read")
             plain = json.loads(stream.read(most + 1))
     except FileNotFoundError as error:
+        if not run.is_dir():
+            raise InputError(f"{run} is no folder; name one that build wrote with --out") from error
         raise InputError(f"{run} has no {MANIFEST}, so it holds no finished run; finish it with --resume") from error
     except OSError as error:
         raise OutputError(f"{MANIFEST} cannot be read ({error.strerror})") from error
