@@ -14,10 +14,9 @@ from reportgen.audit.answer_person import Person
 from reportgen.audit.answer_words import Say
 from reportgen.audit.lawpacks import MISSING, NOT_APPLICABLE, PROVIDED, Control, FieldFound, text_in
 from reportgen.audit.probes_facts import at, words
-from reportgen.config import Config
-from reportgen.errors import ConfigError
+from reportgen.audit.theme import sealed_theme
 from reportgen.report.html import render_page
-from reportgen.report.theme import theme_css, theme_of
+from reportgen.report.theme import theme_css
 from reportgen.report.words import words as language
 from reportgen.text import clean
 
@@ -145,8 +144,9 @@ def page_html(page: Page) -> bytes:
     ------
     RenderError
     """
+    theme = sealed_theme(at(page.person.manifest, "settings", "config", "look"))
     values = {
-        "say": page.say, "language": language(page.say.locale), "theme": Markup(_theme(page.person.manifest)),
+        "say": page.say, "language": language(page.say.locale), "theme": Markup(theme_css(theme)),
         "banner": page.banner, "meta": [page.run_line], "status": page.status_line, "whom": [page.person_line, *page.whom],
         "files": page.files, "data": page.data, "proof": page.proof, "counted": page.counted,
         "packs": [{"caption": title, "controls": [_row(page, one) for one in controls]} for title, controls in page.packs],
@@ -162,13 +162,3 @@ def _row(page: Page, control: Control) -> dict[str, Any]:
         "kind": _STATUS[control.status],
         "fields": [page.found(field) for field in control.fields],
     }
-
-
-def _theme(manifest: Mapping[str, Any]) -> str:
-    """The operator's colour, font and paper; nothing where the manifest does not hold what a configuration may hold."""
-    look = at(manifest, "settings", "config", "look") or {}
-    try:
-        wanted = {name: look[name] for name in ("accent", "font", "paper") if look.get(name)}
-        return theme_css(theme_of(Config.from_dict({"look": wanted}).look))
-    except (ConfigError, AttributeError, TypeError):
-        return ""

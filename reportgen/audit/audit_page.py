@@ -16,12 +16,11 @@ from reportgen.audit.audit_sections_foreign import foreign_key, foreign_lead, fo
 from reportgen.audit.audit_sections_run import cases, controlled, exceptional, modelled, proven
 from reportgen.audit.audit_sections_trust import fair, faithful, private, stable
 from reportgen.audit.audit_words import Speaker
-from reportgen.config import Look
-from reportgen.errors import ConfigError
+from reportgen.audit.theme import sealed_theme
 from reportgen.report.document import Theme
 from reportgen.report.html import render_page
 from reportgen.report.pdf import render_pdf
-from reportgen.report.theme import theme_css, theme_of
+from reportgen.report.theme import theme_css
 from reportgen.report.words import words
 from reportgen.text import clean
 
@@ -96,10 +95,7 @@ def _theme(audit: Audit) -> Theme:
     """The operator's look: colour, font and paper as the manifest has them, and the logo of the run where it has words beside it."""
     config = audit.settings.get("config") or {}
     look = config.get("look") or {}
-    try:
-        theme = theme_of(Look(**{name: look[name] for name in ("accent", "font", "paper") if look.get(name)}))
-    except (ConfigError, TypeError, ValueError):
-        theme = Theme()
+    theme = sealed_theme(look)
     told = clean(str(look.get("logo_alt") or (config.get("operator") or {}).get("name") or ""))
     return replace(theme, logo=audit.logo, logo_alt=told) if audit.logo and told else theme
 

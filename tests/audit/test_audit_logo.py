@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -112,3 +113,15 @@ def test_a_logo_without_words_is_left_out(copy: Path) -> None:
     plain["settings"]["config"]["look"]["logo_alt"] = plain["settings"]["config"]["operator"]["name"] = ""
     (copy / "manifest.json").write_text(json.dumps(plain), "utf-8")
     assert "<img" not in page_of(copy)
+
+
+@pytest.mark.parametrize("look", [{"font": "x}</style><script>"}, {"accent": "red"}, {"paper": "A4;}"}, {"accent": 1}])
+def test_a_forged_look_does_not_come_into_the_style_sheet(look: dict[str, object], few: dict[str, Path]) -> None:
+    audit = collect(few["files"], lambda key: find_report(few["files"], key, "json"))
+
+    def page(look: dict[str, object]) -> str:
+        settings = audit.settings | {"config": audit.settings["config"] | {"look": look}}
+        return render_audit(replace(audit, settings=settings), "en")
+
+    assert page(look) == page({})
+    assert page({"accent": "#7a1f3d"}) != page({})
