@@ -141,8 +141,8 @@ def test_recbole(library: Callable[[str], ModuleType], shop: dict[str, Any], mon
     library("torch")
     monkeypatch.syspath_prepend(PAGE.parents[1] / "benchmarks")
     helper = import_module("_recbole")
-    if not helper.installed():
-        pytest.skip(f"RecBole is not installed; to run this test: {helper.INSTALL}")
+    helper.with_aliases()
+    library("recbole")
     trained = helper.train(shop["data"], 50, 1, 0)
     tokens = {"[PAD]": 0} | {name: int(at) for name, at in zip(shop["number"], trained.number, strict=True) if at}
     history = [name for name in shop["history"] if name in tokens]
@@ -160,8 +160,7 @@ def test_transformers(
     library("torch")
     monkeypatch.syspath_prepend(PAGE.parents[1] / "benchmarks")
     helper = import_module("_bert4rec")
-    if not helper.installed():
-        pytest.skip(f"transformers is not installed; to run this test: {helper.INSTALL}")
+    library("transformers")
     trained = helper.train(shop["data"], 50, 20, 0)
     number = {name: at + 1 for name, at in shop["number"].items()}
     why = check(shop | {"model": trained.model, "number": number}, "transformers")
@@ -173,7 +172,9 @@ def test_transformers(
 def test_rectools(library: Callable[[str], ModuleType], shop: dict[str, Any]) -> None:
     library("torch")
     if find_spec("rectools") is None:
-        pytest.skip("RecTools is not installed; to run this test: pip install 'rectools[torch]', on Python 3.13")
+        pytest.skip(
+            "RecTools wants pandas below 3, the lock has 3; to run this test: pip install 'rectools[torch]', on Python 3.13"
+        )
     rectools, models = import_module("rectools.dataset"), import_module("rectools.models")
     data, names = shop["data"], np.array(list(shop["number"]), dtype=object)
     events = pd.DataFrame(
@@ -194,9 +195,8 @@ def test_rectools(library: Callable[[str], ModuleType], shop: dict[str, Any]) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_lightfm(shop: dict[str, Any]) -> None:
-    if find_spec("lightfm") is None:
-        pytest.skip("LightFM is not installed; to run this test: pip install rectools-lightfm")
+def test_lightfm(library: Callable[[str], ModuleType], shop: dict[str, Any]) -> None:
+    library("lightfm")
     data = shop["data"]
     user = np.repeat(np.arange(data.user_ids.size), np.diff(data.indptr))
     shape = (data.user_ids.size, data.item_ids.size)
