@@ -43,19 +43,9 @@ def test_the_table_on_the_made_up_shop(library: Callable[[str], ModuleType]) -> 
 @pytest.mark.slow
 def test_models_of_libraries_are_passed_over_in_words(library: Callable[[str], ModuleType]) -> None:
     library("torch")
-    command = [
-        sys.executable,
-        "-c",
-        WITHOUT,
-        str(SCRIPT),
-        "--data",
-        "shop",
-        "--quick",
-        "--models",
-        "recbole",
-        "bert4rec",
-    ]
+    command = [sys.executable, "-c", WITHOUT, str(SCRIPT), "--data", "shop", "--quick"]
+    command += ["--models", "recbole", "bert4rec"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    for name, line in zip(("recbole", "bert4rec"), lines[:-1], strict=True):
+    for name, line in zip(("recbole", "bert4rec"), lines[:2], strict=True):
         assert line.startswith(f"{name}: passed over, its library is not installed (pip install ")
     assert json.loads(lines[-1])["figures"] == {}
