@@ -3,19 +3,23 @@
 A process has one timer and one handler of its signal. To put a handler in and out costs more than all the rest of a limit, and a report has
 a limit at each of its steps; so whoever sets many limits says so once, with `listening`. Limits may lie in each other: the timer is set
 for the one whose time is up first, and what has gone by is counted by the timer itself, so that no clock is needed.
+
+Python drops what is raised in a finaliser or a callback of the garbage collector. A limit whose error is lost that way rings again.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 from reportgen.workers.pulse import tell
 
+Hook = Callable[["sys.UnraisableHookArgs"], Any]
 #: The least that the timer is set to: 0 would mean never. And when it rings again that came while a limit was being set or taken away.
 _SOON, _LATER = 1e-6, 1e-4
 
@@ -26,6 +30,7 @@ class _Timer:
     def __init__(self) -> None:
         self.open: list[alarm] = []
         self.heard = False
+        self.former_hook: Hook = sys.unraisablehook
         self._set = 0.0
 
     def begin(self, limit: alarm) -> None:
@@ -54,6 +59,16 @@ class _Timer:
         if due is not None:
             raise due.error
 
+    def dropped(self, error: BaseException | None) -> bool:
+        """Ring again where Python has dropped an error of an open limit; return whether it was one."""
+        limit = next((limit for limit in self.open if limit.error is error), None)
+        if limit is None:
+            return False
+        limit.rung = False
+        self._count()
+        self._start()
+        return True
+
     def _count(self) -> None:
         """Stop, and take from all limits what has gone by."""
         gone = self._set - signal.setitimer(signal.ITIMER_REAL, 0.0)[0]
@@ -70,6 +85,26 @@ class _Timer:
 
 
 _TIMER = _Timer()
+
+
+def _on_dropped(told: sys.UnraisableHookArgs) -> None:
+    """For `sys.unraisablehook`."""
+    if not _TIMER.dropped(told.exc_value):
+        _TIMER.former_hook(told)
+
+
+def _listen() -> tuple[Any, Hook]:
+    """Put handler and hook in; return the former ones."""
+    hook = sys.unraisablehook
+    if hook is not _on_dropped:
+        _TIMER.former_hook = hook
+    sys.unraisablehook = _on_dropped
+    return signal.signal(signal.SIGALRM, _TIMER.ring), hook
+
+
+def _leave(handler: Any, hook: Hook) -> None:
+    signal.signal(signal.SIGALRM, handler)
+    sys.unraisablehook = hook
 
 
 def _is_ours(frame: FrameType | None) -> bool:
@@ -94,13 +129,13 @@ def listening() -> Iterator[None]:
     if not _in_main_thread():
         yield
         return
-    before, heard = signal.signal(signal.SIGALRM, _TIMER.ring), _TIMER.heard
+    before, heard = _listen(), _TIMER.heard
     _TIMER.heard = True
     try:
         yield
     finally:
         _TIMER.heard = heard
-        signal.signal(signal.SIGALRM, before)
+        _leave(*before)
 
 
 class alarm:  # noqa: N801  (used like a function)
@@ -110,17 +145,17 @@ class alarm:  # noqa: N801  (used like a function)
 
     def __init__(self, seconds: float, error: BaseException) -> None:
         self.left, self.error, self.rung = seconds, error, False
-        self._before: Any = None
+        self._before: tuple[Any, Hook] | None = None
 
     def __enter__(self) -> None:
         if not _TIMER.heard:
-            self._before = signal.signal(signal.SIGALRM, _TIMER.ring)
+            self._before = _listen()
         _TIMER.begin(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         _TIMER.end(self)
         if self._before is not None:
-            signal.signal(signal.SIGALRM, self._before)
+            _leave(*self._before)
 
 
 class time_limit:  # noqa: N801  (used like a function)

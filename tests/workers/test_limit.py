@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -140,6 +141,39 @@ def test_limits_that_end_at_any_moment_leave_nothing_behind() -> None:
         assert limit._TIMER.open == []
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     assert rung
+
+
+def test_an_error_that_a_finaliser_drops_comes_again() -> None:
+    """Python only prints what is raised in ``__del__``; without a second ring the block would go on for ever."""
+
+    class Slow:
+        def __del__(self) -> None:
+            dropped.append("begun")
+            spin(0.2)
+            dropped.append("not reached")
+
+    def drop_and_go_on() -> None:
+        Slow()
+        spin(60)
+
+    dropped: list[str] = []
+    with pytest.raises(OuterError), alarm(0.05, OuterError()):
+        drop_and_go_on()
+    assert dropped == ["begun"]
+
+
+def test_other_errors_in_finalisers_are_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __del__(self) -> None:
+            raise ZeroDivisionError
+
+    heard: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: heard.append(told.exc_type))
+    mine = sys.unraisablehook
+    with time_limit(60), alarm(30, OuterError()):
+        Broken()
+    assert heard == [ZeroDivisionError]
+    assert sys.unraisablehook is mine
 
 
 def test_another_thread_has_no_limit_and_touches_nothing() -> None:
