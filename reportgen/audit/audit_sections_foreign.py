@@ -7,7 +7,7 @@ from typing import Any
 
 from reportgen.audit.audit_blocks import Block, Cell, Facts, Row, Section, Table, Text, bar, largest, row
 from reportgen.audit.audit_sections import Plain, against, age, columns_of, concentration, paid, scope
-from reportgen.audit.audit_sections_run import cases, controlled, exceptional, modelled, owner_of, proven
+from reportgen.audit.audit_sections_run import case_lead, cases, controlled, exceptional, modelled, owner_of, proven
 from reportgen.audit.audit_sections_trust import fair
 from reportgen.audit.audit_words import Speaker
 from reportgen.text import clean
@@ -169,14 +169,9 @@ def private(plain: Plain, told: Speaker) -> Section:
 
 
 def _case(case: Plain, told: Speaker) -> Iterator[Block]:
-    drawn = told.say("audit.case.stratum", stratum=told.say(f"audit.stratum.{case['stratum']}"))
-    record = case["record"]
-    if record is None:
-        yield Text(told.sentences(drawn, told.say("audit.case.unreadable"), told.foreign(case["trouble"])), "notice")
+    yield case_lead(case, told, "audit.looked.case_")
+    if (record := case["record"]) is None:
         return
-    used = told.say("audit.looked.case_used", record["usage"]["used"])
-    sums = told.say("audit.looked.case_sums" if record["sums"] else "audit.looked.case_no_sums")
-    yield Text(told.sentences(drawn, used, sums), "" if record["sums"] else "notice")
     columns = (
         ("rank", "slim"),
         ("product", "wide"),
