@@ -200,6 +200,7 @@ def test_a_database_is_read_with_its_columns(tmp_path: Path) -> None:
     words = make_inputs(tmp_path, 12)
     with sqlite3.connect(tmp_path / "shop.db") as db:
         pd.read_csv(tmp_path / "events.csv", dtype=str).to_sql("events", db, index=False)
+    db.close()
     events = f"sqlite:///{tmp_path / 'shop.db'}::SELECT user_id, item_id, timestamp FROM events"
     usual = ("--format", "json", "--limit", "2", "--quiet", "--out", tmp_path / "run")
     assert call("build", "--events", events, *words[2:], *usual) == 0
