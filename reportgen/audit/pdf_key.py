@@ -97,7 +97,7 @@ class Sealer:
         first, last = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
         if not first <= when <= last:
             told = f"is valid from {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"
-            raise ConfigError(f"{self.source}: the certificate {told}, and not at {when:%Y-%m-%dT%H:%M:%SZ}; {remedy}")
+            raise ConfigError(f"{self.source}: the certificate {told}, and not at {when:%Y-%m-%dT%H:%M:%SZ}, {remedy}")
 
 
 def read_sealer(path: Path, certificates: Path | None, secret: bytes | None, note: Callable[[str], None]) -> Sealer:
