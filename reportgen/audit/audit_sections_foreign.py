@@ -169,7 +169,7 @@ def private(plain: Plain, told: Speaker) -> Section:
 
 
 def _case(case: Plain, told: Speaker) -> Iterator[Block]:
-    yield case_lead(case, told, "audit.looked.case_")
+    yield case_lead(case, told, ("audit.looked.case_used", "audit.looked.case_sums", "audit.looked.case_no_sums"))
     if (record := case["record"]) is None:
         return
     columns = (

@@ -66,19 +66,20 @@ def cases(plain: Plain, told: Speaker, tell: Callable[[Plain, Speaker], Iterator
     return Section("cases", told.say("audit.case.chapter"), tuple(blocks))
 
 
-def case_lead(case: Plain, told: Speaker, words: str) -> Text:
-    """How a case was drawn, and whether its record can be read and adds up; with `words` begin the names of the sentences."""
+def case_lead(case: Plain, told: Speaker, words: tuple[str, str, str]) -> Text:
+    """How a case was drawn, and whether its record can be read and adds up; `words` names what was used, that it does and does not."""
     drawn = told.say("audit.case.stratum", stratum=told.say(f"audit.stratum.{case['stratum']}"))
     record = case["record"]
     if record is None:
         return Text(told.sentences(drawn, told.say("audit.case.unreadable"), told.foreign(case["trouble"])), "notice")
-    used = told.say(f"{words}used", record["usage"]["used"])
-    sums = told.say(f"{words}sums" if record["sums"] else f"{words}no_sums")
-    return Text(told.sentences(drawn, used, sums), "" if record["sums"] else "notice")
+    used, sums, no_sums = words
+    told_used = told.say(used, record["usage"]["used"])
+    told_sums = told.say(sums if record["sums"] else no_sums)
+    return Text(told.sentences(drawn, told_used, told_sums), "" if record["sums"] else "notice")
 
 
 def _case(case: Plain, told: Speaker) -> Iterator[Block]:
-    yield case_lead(case, told, "audit.case.")
+    yield case_lead(case, told, ("audit.case.used", "audit.case.sums", "audit.case.no_sums"))
     if (record := case["record"]) and record["products"]:
         rows = [_product(product, told) for product in record["products"]]
         columns = (

@@ -65,7 +65,7 @@ def test_only_a_file_of_the_index_and_the_member_are_fetched(http: Server) -> No
         assert find_report(http.url("http", "crowded"), key, "json") == made[path]
         (shard,) = {entry.shard for entry in find_entries(run, key)}
         pack, index = run / pack_path(shard), run / index_path(bucket_of(key))
-        whole, *parts = answered = http.answered()
+        whole, *parts = answered = http.answered(5)
         assert whole == Answered("GET", "/crowded/manifest.json", "", 200, manifest)
         assert parts.pop(0) == Answered("GET", f"/crowded/{index_path(bucket_of(key))}", "", 200, index.stat().st_size)
         assert {(one.method, one.path, one.status) for one in parts} == {("GET", f"/crowded/{pack_path(shard)}", 206)}
@@ -84,7 +84,7 @@ def test_a_server_without_ranges_costs_whole_files_and_gives_the_same(tmp_path: 
     with serving("http", tmp_path / "root", "--no-ranges") as server:
         url = server.url("http", "")
         assert find_report(url, path.split("/")[2][:24], path.rpartition(".")[2]) == made[path]
-        assert {one.status for one in server.answered()} == {200}
+        assert {one.status for one in server.answered(3)} == {200}
 
 
 def test_a_report_comes_out_of_what_was_copied_by_ftp(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +49,13 @@ class Server:
     def url(self, kind: str, path: str = "run", who: str = "") -> str:
         return f"{kind}://{who}{HOST}:{self.port}/{path}"
 
-    def answered(self) -> list[Answered]:
-        """The requests since the last time."""
-        lines = self.log.read_text("utf-8").splitlines()
+    def answered(self, expected: int = 0) -> list[Answered]:
+        """The requests since the last time. The server notes one after it has answered, so an expected number is waited for."""
+        for _ in range(500):
+            lines = self.log.read_text("utf-8").splitlines()
+            if len(lines) >= expected:
+                break
+            time.sleep(0.01)
         self.log.write_text("")
         return [Answered(**json.loads(line)) for line in lines]
 
