@@ -25,7 +25,7 @@ def library() -> Callable[[str], ModuleType]:
     def find(name: str) -> ModuleType:
         if find_spec(name) is not None:
             return import_module(name)
-        message = f"{name} is not installed; to run this test: pip install -e '.[torch,keras,implicit]'"
+        message = f"{name} is not installed; to run this test: pip install -e '.[models]'"
         if any(os.environ.get(name, "") not in ("", "0", "false") for name in ("CI", "REPORTGEN_NEED_LIBRARIES")):
             pytest.fail(message, pytrace=False)
         pytest.skip(message)
