@@ -65,17 +65,22 @@ def drives(plain: Plain, told: Speaker) -> Section:
     return Section("drives", told.say("audit.drives.heading"), (*blocks, *against(plain["against"], told)))
 
 
-def _kinds(evidence: Sequence[Plain], told: Speaker) -> Table:
+def kind_cells(evidence: Sequence[Plain], told: Speaker) -> list[tuple[Cell, ...]]:
+    """Of each kind its name, with how many people have it, and its share as a bar and in numbers."""
     most = largest([one["share"]["high"] or one["share"]["mean"] for one in evidence])
-    rows = [
-        row(
+    return [
+        (
             Cell("head", told.kind(one["kind"]), told.say("audit.n_people", one["people"])),
             bar(one["share"]["mean"], one["share"]["low"], one["share"]["high"], most),
             told.num(one["share"]),
-            Cell("num", told.percent(one["leads"])),
         )
         for one in evidence
     ]
+
+
+def _kinds(evidence: Sequence[Plain], told: Speaker) -> Table:
+    leads = [Cell("num", told.percent(one["leads"])) for one in evidence]
+    rows = [row(*cells, lead) for cells, lead in zip(kind_cells(evidence, told), leads, strict=True)]
     columns = (("kind", "wide"), ("share", "plot"), ("share_interval", "num"), ("leads", "num"))
     return Table(told.say("audit.drives.caption"), _columns(told, columns), tuple(rows), told.say("audit.whisker"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reportgen.audit.audit_blocks import Block, Cell, Facts, Row, Section, Table, Text, bar, largest, row
-from reportgen.audit.audit_sections import Plain, against, age, columns_of, concentration, paid, scope
+from reportgen.audit.audit_blocks import Block, Cell, Facts, Row, Section, Table, Text, bar, row
+from reportgen.audit.audit_sections import Plain, against, age, columns_of, concentration, kind_cells, paid, scope
 from reportgen.audit.audit_sections_run import case_lead, cases, controlled, exceptional, modelled, owner_of, proven
 from reportgen.audit.audit_sections_trust import fair
 from reportgen.audit.audit_words import Speaker
@@ -104,15 +104,7 @@ def _lies(name: str, figure: Plain, told: Speaker) -> Row:
 
 
 def _features(evidence: Any, told: Speaker) -> Table:
-    most = largest([one["share"]["high"] or one["share"]["mean"] for one in evidence])
-    rows = [
-        row(
-            Cell("head", told.kind(one["kind"]), told.say("audit.n_people", one["people"])),
-            bar(one["share"]["mean"], one["share"]["low"], one["share"]["high"], most),
-            told.num(one["share"]),
-        )
-        for one in evidence
-    ]
+    rows = [row(*cells) for cells in kind_cells(evidence, told)]
     columns = columns_of(told, (("feature", "wide"), ("share", "plot"), ("share_interval", "num")))
     return Table(told.say("audit.looked.features"), columns, tuple(rows), kind="bars")
 

@@ -44,8 +44,6 @@ def common_of(plan: Plan, settings: RunSettings, engine: Engine, trust: Trust | 
         "generated_at": facts["generated_at"],
         **engine.shared(settings.config, trust),
     }
-    if tables := sorted({file.table for file in settings.inputs} - {"events", "items", "users"}):
-        parts["lists"] = tables  # another recommender's lists are told in words of their own
     if "pdf" in settings.formats:
         parts["fonts"] = drawing_facts(settings.formats, settings.config)
     if any(word in MAILS for word in settings.formats):

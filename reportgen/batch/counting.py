@@ -7,7 +7,7 @@ again brings its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +51,11 @@ class Counting:
         self.fold, self._ids = Fold(frame), data.user_ids
         self._columns = {name: data.users[name].to_numpy(dtype=object) for name in segment_columns(data)}
 
-    def add(self, told: Sequence[tuple[Person, Explanation | ForeignExplanation]]) -> None:
-        """Count users whose reports were made. One who cannot be counted is noted as such, and the report stands."""
+    def add(self, told: Sequence[tuple[Person, Explanation | ForeignExplanation]], more: Mapping[str, int]) -> None:
+        """Count users whose reports were made, and what else was counted of them by name.
+
+        One who cannot be counted is noted as such, and the report stands.
+        """
         codes = np.searchsorted(self._ids, [person.user_id for person, _ in told])
         cases = [
             Case(why, person.key, person.locale, {name: column[code] for name, column in self._columns.items()})
@@ -63,6 +66,7 @@ class Counting:
         except (ArithmeticError, ValueError):
             for case in cases:
                 self._alone(case)
+        self.fold.counts.update(more)
 
     def _alone(self, case: Case) -> None:
         try:

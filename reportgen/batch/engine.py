@@ -56,6 +56,10 @@ class Engine(Protocol):
     def tools(self) -> Tools:
         """The steps from a user to bytes."""
 
+    @property
+    def explainer(self) -> Any:
+        """What `Tools.explain` is given first."""
+
     def market(self, data: Dataset, as_of: int) -> tuple[np.ndarray, np.ndarray]:
         """People who took each item, int64, and whether it can be recommended, bool; both of shape (I,)."""
 
@@ -82,6 +86,10 @@ class Scored:
 
     def __init__(self, scorer: AttentionScorer) -> None:
         self.scorer = scorer
+
+    @property
+    def explainer(self) -> AttentionScorer:
+        return self.scorer
 
     def check(self, settings: RunSettings, data: Dataset) -> None:
         """A model may come from elsewhere: of another catalogue, or naming reasons that rest on fewer shoppers than is allowed."""
@@ -126,6 +134,18 @@ class Scored:
     def open(cls, folder: Path, verify: bool = True) -> Scored:  # noqa: ARG003 - a model always checks its hash
         """Open what `save` wrote, memory-mapped."""
         return cls(load_model(folder))
+
+
+def refuse_refits(settings: RunSettings) -> None:
+    """For engines whose lists our own model does not make: to fit it again says nothing about them.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if settings.stability:
+        told = "it is measured by fitting our own model again, which does not make these lists; leave it out"
+        raise ConfigError(f"stability: {told}")
 
 
 def engine_of(given: AttentionScorer | Engine) -> Engine:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from reportgen.attention.lookup import find_codes
+from reportgen.batch.engine import refuse_refits
 from reportgen.batch.settings import RunSettings, Tools
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
@@ -49,13 +50,18 @@ class Foreign:
         self.how, self.model = how or Reading(), model or ForeignModel()
         self._reader: ForeignReader | None = None
 
+    @property
+    def explainer(self) -> Foreign:
+        return self
+
     def check(self, settings: RunSettings, data: Dataset) -> None:  # noqa: ARG002
-        """Refuse heads and layers that the table does not have.
+        """Refuse heads and layers that the table does not have, and refits.
 
         Raises
         ------
         ConfigError
         """
+        refuse_refits(settings)
         self.how.check(self.table.heads, self.table.layers)
 
     def users(self, data: Dataset) -> np.ndarray | None:  # noqa: ARG002
@@ -72,7 +78,7 @@ class Foreign:
 
     def shared(self, config: Config, trust: Trust | None) -> dict[str, Any]:  # noqa: ARG002
         """Name of the model and how it is read. Every number of a page is the user's own, and stands in the explanation."""
-        return {"model": self._told() | {"kind": self.table.kind}}
+        return {"model": self._told() | {"kind": self.table.kind}, "lists": self.kind}
 
     def tools(self) -> Tools:
         return Tools(explain=self.explain, report=self.report, figures=lambda whys: [None] * len(whys))

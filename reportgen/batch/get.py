@@ -42,6 +42,8 @@ class _Place(Protocol):
 
     def read(self, path: str) -> bytes: ...
 
+    def lines(self, path: str) -> Iterator[bytes]: ...
+
     def entries(self, key: str) -> list[Entry]: ...
 
     def report(self, entry: Entry) -> bytes: ...
@@ -69,6 +71,11 @@ class _Here:
         if sha256(data).hexdigest() != wanted["sha256"]:
             raise DamagedError(f"{path} is damaged (its SHA-256 is not the one in {MANIFEST}); make the run again")
         return data
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """As far as the file can be read: a reason in one that is damaged is still a reason."""
+        with open_inside(self.run, path) as stream:
+            yield from stream
 
     def entries(self, key: str) -> list[Entry]:
         return find_entries(self.run, key)
@@ -198,7 +205,7 @@ def _none(place: _Place, key: str, wanted: str, there: list[str], status: str = 
 def _reason(place: _Place, key: str) -> str:
     """Stage and reason of a user who was set aside, as `errors.jsonl` has them; empty when it does not know the user."""
     try:
-        for line in _lines(place, _ERRORS):
+        for line in place.lines(_ERRORS):
             if key.encode("ascii") in line and (failed := json.loads(line)).get("user") == key:
                 return f" at {failed['stage']} ({failed['reason']})"
     except (OSError, ValueError, KeyError, AttributeError, DamagedError):
@@ -209,7 +216,7 @@ def _reason(place: _Place, key: str) -> str:
 def _erased(place: _Place, key: str) -> str:
     """That the report of a user was erased and when, as the register has it; empty when it does not know the user."""
     try:
-        for line in map(json.loads, _lines(place, ERASURES)):
+        for line in map(json.loads, place.lines(ERASURES)):
             if line.get("key") == key:
                 return f"the report of {key} was erased on {line['erased_at']}"
             if "purged_at" in line:
@@ -217,12 +224,3 @@ def _erased(place: _Place, key: str) -> str:
     except (OSError, ValueError, KeyError, AttributeError, DamagedError):
         return ""
     return ""
-
-
-def _lines(place: _Place, path: str) -> Iterator[bytes]:
-    """The lines of a file; here as far as it can be read, for a reason that is damaged is still a reason."""
-    if isinstance(place, _Here):
-        with open_inside(place.run, path) as stream:
-            yield from stream
-    else:
-        yield from place.read(path).splitlines()

@@ -13,8 +13,8 @@ import numpy as np
 
 from reportgen.attention.scorer import AttentionScorer
 from reportgen.attention.store import load_model
-from reportgen.batch.engine import Scored
-from reportgen.batch.settings import Tools, Why
+from reportgen.batch.engine import Scored, refuse_refits
+from reportgen.batch.settings import RunSettings, Tools, Why
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.data.weights import GivenLists
@@ -63,6 +63,11 @@ class Given(Scored):
         super().__init__(scorer)
         self.lists = lists
 
+    def check(self, settings: RunSettings, data: Dataset) -> None:
+        """As for our own model, but for refits."""
+        refuse_refits(settings)
+        super().check(settings, data)
+
     def users(self, data: Dataset) -> np.ndarray | None:  # noqa: ARG002
         """Those who have a list."""
         return self.lists.users()
@@ -70,6 +75,10 @@ class Given(Scored):
     def facts(self) -> dict[str, Any]:
         """Our model, and the lists by a hash."""
         return super().facts() | {"lists": self.lists.digest()[:16]}
+
+    def shared(self, config: Config, trust: Trust | None) -> dict[str, Any]:
+        """As for our own model; that the lists are another's is told in words of their own."""
+        return super().shared(config, trust) | {"lists": self.kind}
 
     def tools(self) -> Tools:
         return Tools(explain=self.explain, report=self.report, count=count_agreement)

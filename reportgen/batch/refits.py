@@ -15,14 +15,12 @@ import numpy as np
 
 from reportgen.audit.statistics_intervals import crossed_mean
 from reportgen.batch.crew import Around
-from reportgen.batch.engine import Engine, Scored
+from reportgen.batch.engine import Scored
 from reportgen.batch.resume import is_whole
-from reportgen.batch.settings import RunSettings
 from reportgen.batch.shard import Maker
 from reportgen.batch.signals import at_once
 from reportgen.batch.sinks import Listed
 from reportgen.batch.trust import LEAST, json_file, sample_of
-from reportgen.errors import ConfigError
 from reportgen.explain.ranks import Mean
 from reportgen.explain.stability import EDGES, MEASURES, Bootstrap, Stability
 from reportgen.output.durable import Durable, open_inside
@@ -35,19 +33,6 @@ SCHEMA, PATH = "reportgen.stability/1", "audit/stability.json"
 SEED = 0
 #: What a complete run that is mended keeps of its measurement.
 _KEPT = f"{WORK}/stability.json"
-
-
-def check_refits(settings: RunSettings, engine: Engine) -> None:
-    """Refuse before any work to measure what cannot be fitted again.
-
-    Raises
-    ------
-    ConfigError
-    """
-    if settings.stability and not isinstance(engine, Scored):
-        raise ConfigError(
-            "stability: it is measured by fitting our own model again, which does not make these lists; leave it out"
-        )
 
 
 def refit_path(number: int) -> str:

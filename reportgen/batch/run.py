@@ -23,7 +23,7 @@ from reportgen.batch.origins import Origin, changed_parts, secret_of
 from reportgen.batch.people import Choice, choose
 from reportgen.batch.plan import Plan, make_plan, write_plan
 from reportgen.batch.refits import PATH as STABILITY_FILE
-from reportgen.batch.refits import check_refits, keep_measured, measure_stability
+from reportgen.batch.refits import keep_measured, measure_stability
 from reportgen.batch.resume import (
     check_plan,
     clear_parts,
@@ -117,7 +117,6 @@ def _opened(
     settings.check()
     check_folder(settings.out, settings.overwrite or settings.resume)
     engine.check(settings, data)
-    check_refits(settings, engine)
     if tools is not None and (settings.workers > 1 or settings.scheduler):
         raise ConfigError("tools of your own cannot be sent to other processes; use one worker")
     choice = choose(data, settings.key, settings.locale, settings.users, settings.limit, engine.users(data))

@@ -171,8 +171,7 @@ class Maker:
 
     def _worker(self, sink: Files | Packed) -> Worker:
         return Worker(
-            self.settings, self.data, getattr(self.engine, "scorer", self.engine), self.privacy, sink, self.tools,
-            self.clock, trust=self.trust,
+            self.settings, self.data, self.engine.explainer, self.privacy, sink, self.tools, self.clock, trust=self.trust,
             mailer=self.settings.mailer(self.plan.run_id),
         )  # fmt: skip
 

@@ -114,8 +114,7 @@ class Worker:
     def _count(self, counting: Counting, told: list[tuple[Person, Why]]) -> None:
         """Their reports stand already: an error here is the program's, not one user's, and ends the shard with its own words."""
         start = self.clock()
-        counting.add(told)
-        counting.fold.counts.update(self.tools.count([why for _, why in told]))
+        counting.add(told, self.tools.count([why for _, why in told]))
         self.seconds["count"] = self.seconds.get("count", 0.0) + self.clock() - start
 
     @contextmanager

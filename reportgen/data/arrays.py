@@ -1,12 +1,19 @@
-"""One-dimensional ``.npy`` files: written piece by piece, opened memory-mapped and read-only. Never pickle."""
+"""One-dimensional ``.npy`` files: written piece by piece, opened memory-mapped and read-only. Never pickle.
+
+And folders of them: each array gets its name when it is whole, and a list of all is written last.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+
+_BLOCK = 1 << 22
 
 # A file of the format 1.0: magic, version, length of the rest of the header. Its size is fixed here, so that the
 # header can be written last, when the number of values is known.
@@ -77,3 +84,46 @@ def open_array(path: Path) -> np.ndarray:
 def held_array(path: Path) -> np.ndarray:
     """Read a file into memory."""
     return np.asarray(np.load(path, allow_pickle=False))
+
+
+def put_array(folder: Path, name: str, array: np.ndarray, dtype: str) -> dict[str, Any]:
+    """Put a new file in the place of an old one, which whoever has it open keeps; return its type, size and SHA-256.
+
+    Raises
+    ------
+    OSError
+    """
+    path = folder / f"{name}.npy"
+    fresh = path.with_name(f"{path.name}.part")
+    with ArrayFile(fresh, dtype, lasting=True) as file:
+        for start in range(0, array.size, _BLOCK):
+            file.append(array[start : start + _BLOCK])
+    found = {"dtype": dtype, "size": int(array.size), "sha256": file_hash(fresh)}
+    fresh.replace(path)
+    return found
+
+
+def put_list(path: Path, content: bytes) -> None:
+    """Write the list of a folder, when all that it names is there; it and their names last.
+
+    Raises
+    ------
+    OSError
+    """
+    fresh = path.with_name(f"{path.name}.part")
+    with open(fresh, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file: hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

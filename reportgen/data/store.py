@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reportgen.data.arrays import ArrayFile, open_array
+from reportgen.data.arrays import file_hash, open_array, put_array, put_list
 from reportgen.errors import InputError, OutputError
 
 FORMAT = "reportgen.dataset/1"
@@ -35,7 +34,6 @@ _FACTS: dict[str, Any] = {"event_types": list, "problems": list, "rows_read": (d
           "policy": dict, "columns": list, "columns_read": (dict, type(None))}  # fmt: skip
 #: Facts that older folders of this format do not hold.
 _LATER = {"columns_read"}
-_BLOCK = 1 << 22
 Column = tuple[str, str, str]
 
 
@@ -63,48 +61,17 @@ def write_folder(
         folder.mkdir(parents=True, exist_ok=True)
         # Without its list a folder is no data set: whoever comes between finds none rather than a mixture.
         (folder / META).unlink(missing_ok=True)
-        stored = {name: _put(folder, name, array, ARRAYS[name]) for name, array in sorted(arrays.items())}
+        stored = {name: put_array(folder, name, array, ARRAYS[name]) for name, array in sorted(arrays.items())}
         for place, (column, values) in enumerate(columns.items()):
             for part, array in _parts(column, values).items():
                 name = f"column{place}.{part}"
-                stored[name] = _put(folder, name, array, PARTS[column[2]][part])
+                stored[name] = put_array(folder, name, array, PARTS[column[2]][part])
         body = {"format": FORMAT, "arrays": stored, "facts": facts | {"columns": [list(column) for column in columns]}}
         made = _id(body)
-        _put_meta(folder, body | {"dataset_id": made})
+        put_list(folder / META, _canonical(body | {"dataset_id": made}) + b"\n")
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return made
-
-
-def _put(folder: Path, name: str, array: np.ndarray, dtype: str) -> dict[str, Any]:
-    """Put a new file in the place of the old one, and describe it."""
-    path = folder / f"{name}.npy"
-    fresh = path.with_name(f"{path.name}.part")
-    with ArrayFile(fresh, dtype, lasting=True) as file:
-        for start in range(0, array.size, _BLOCK):
-            file.append(array[start : start + _BLOCK])
-    found = {"dtype": dtype, "size": int(array.size), "sha256": _hash(fresh)}
-    fresh.replace(path)
-    return found
-
-
-def _put_meta(folder: Path, meta: dict[str, Any]) -> None:
-    fresh = folder / f"{META}.part"
-    with open(fresh, "wb") as file:
-        file.write(_canonical(meta) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / META)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _id(body: dict[str, Any]) -> str:
@@ -261,7 +228,7 @@ def _open(folder: Path, name: str, dtype: str, stored: dict[str, Any], verify: b
     path, told = folder / f"{name}.npy", stored[name]
     try:
         array = open_array(path)
-        same = not verify or _hash(path) == told["sha256"]
+        same = not verify or file_hash(path) == told["sha256"]
     except FileNotFoundError:
         raise _spoilt(folder, f"{name}.npy is missing") from None
     except (OSError, ValueError, EOFError, OverflowError) as error:

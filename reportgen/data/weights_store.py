@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from reportgen.data.arrays import ArrayFile, open_array
+from reportgen.data.arrays import file_hash, open_array, put_array, put_list
 from reportgen.data.schema import Problem
 from reportgen.data.weights import Ablation, GivenLists, WeightTable
 from reportgen.errors import InputError, OutputError
 
 FORMAT, META = "reportgen.long/1", "table.json"
-_BLOCK = 1 << 20
 Stored = TypeVar("Stored", WeightTable, GivenLists, Ablation)
 
 
@@ -39,33 +35,16 @@ def save_table(table: WeightTable | GivenLists | Ablation, folder: Path) -> None
             plain[one.name] = _put(folder, one.name, value) if isinstance(value, np.ndarray) else value
         plain["problems"] = [asdict(problem) for problem in table.problems]
         body = {"format": FORMAT, "of": type(table).__name__, "fields": plain}
-        _put_meta(folder, body)
+        put_list(folder / META, json.dumps(body, sort_keys=True, allow_nan=False).encode("ascii"))
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
 def _put(folder: Path, name: str, array: np.ndarray) -> dict[str, Any]:
-    told = {"dtype": array.dtype.str, "size": int(array.size)}
     if array.size and array.strides == (0,):
-        return told | {"all": None if np.isnan(array[0]) else array[0].item()}
-    path, digest = folder / f"{name}.npy", hashlib.sha256()
-    fresh = path.with_name(f"{path.name}.part")
-    with ArrayFile(fresh, array.dtype.str, lasting=True) as file:
-        for start in range(0, array.size, _BLOCK):
-            part = np.ascontiguousarray(array[start : start + _BLOCK])
-            file.append(part)
-            digest.update(part.data)
-    fresh.replace(path)
-    return told | {"sha256": digest.hexdigest()}
-
-
-def _put_meta(folder: Path, body: Mapping[str, Any]) -> None:
-    fresh = folder / f"{META}.part"
-    with open(fresh, "wb") as file:
-        file.write(json.dumps(body, sort_keys=True, allow_nan=False).encode("ascii"))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / META)
+        value = None if np.isnan(array[0]) else array[0].item()
+        return {"dtype": array.dtype.name, "size": int(array.size), "all": value}
+    return put_array(folder, name, array, array.dtype.name)
 
 
 def open_table(kind: type[Stored], folder: Path, verify: bool = True) -> Stored:
@@ -103,17 +82,11 @@ def _get(folder: Path, name: str, value: Any, verify: bool) -> Any:
         if "all" in value:
             one = np.array(np.nan if value["all"] is None else value["all"], dtype=value["dtype"])
             return np.broadcast_to(one, value["size"])
-        array = open_array(folder / f"{name}.npy")
-        if (array.dtype.str, array.shape) != (value["dtype"], (value["size"],)):
+        path = folder / f"{name}.npy"
+        array = open_array(path)
+        if (array.dtype, array.shape) != (np.dtype(value["dtype"]), (value["size"],)):
             raise ValueError(f"{name}.npy is not of the type and length that were saved")
-        if verify and _hash(array) != value["sha256"]:
+        if verify and file_hash(path) != value["sha256"]:
             raise ValueError(f"{name}.npy is not what was saved")
         return array
     return tuple(value) if isinstance(value, list) else value
-
-
-def _hash(array: np.ndarray) -> str:
-    digest = hashlib.sha256()
-    for start in range(0, array.size, _BLOCK):
-        digest.update(np.ascontiguousarray(array[start : start + _BLOCK]).data)
-    return digest.hexdigest()

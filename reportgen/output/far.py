@@ -117,6 +117,10 @@ class FarRun:
                 raise ValueError(f"its SHA-256 is not the one in {MANIFEST}")
         return data
 
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The lines of a file, which is read as `read` does."""
+        yield from self.read(path).splitlines()
+
     @contextmanager
     def _whole(self, path: str, what: str = "") -> Iterator[None]:
         """Say of what is wrong with a file where it lies and what helps; troubles of the store are no damage and pass through."""

@@ -27,7 +27,7 @@ from reportgen.verbs.crm import unfold
 from reportgen.verbs.door import DONE, SOME_ASIDE, Door
 from reportgen.verbs.foreign import foreign_tables, how_read, read_engine, tell_agreement
 from reportgen.verbs.inputs import read_config, read_data
-from reportgen.verbs.model import fit_scorer
+from reportgen.verbs.model import scorer_of
 from reportgen.verbs.sign import sealing_of
 
 
@@ -72,7 +72,7 @@ def _build(given: argparse.Namespace, door: Door) -> int:
 
         def scorer() -> AttentionScorer:
             with door.stage("fit"):
-                return load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
+                return scorer_of(given.model, data, config, as_of)
 
         known, engine = read_engine(given, files, data, config, door, scorer)
     return _make(given, at(as_of), known, engine, door)

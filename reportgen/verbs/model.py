@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reportgen.attention.features import DEFAULT_FEATURES
 from reportgen.attention.scorer import AttentionScorer
-from reportgen.attention.store import save_model
+from reportgen.attention.store import load_model, save_model
 from reportgen.config import Config
 from reportgen.data.dataset import Dataset
 from reportgen.data.schema import show
@@ -46,6 +46,16 @@ def make_scorer(data: Dataset, config: Config) -> AttentionScorer:
 def fit_scorer(data: Dataset, config: Config, as_of: int) -> AttentionScorer:
     """Fit on what was known at the reference time."""
     return make_scorer(data, config).fit(data.until(as_of))
+
+
+def scorer_of(model: Path | None, data: Dataset, config: Config, as_of: int) -> AttentionScorer:
+    """The model that was named, or one that is fitted.
+
+    Raises
+    ------
+    ModelError
+    """
+    return fit_scorer(data, config, as_of) if model is None else load_model(model)
 
 
 def store_model(scorer: AttentionScorer, folder: Path, overwrite: bool) -> str:

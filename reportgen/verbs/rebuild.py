@@ -7,11 +7,10 @@ import json
 import tempfile
 from collections import Counter
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reportgen.attention.scorer import AttentionScorer
-from reportgen.attention.store import load_model
 from reportgen.audit.compare import differing_files, find_causes
 from reportgen.audit.page import skeleton_hash
 from reportgen.audit.place import read_manifest, read_small
@@ -32,7 +31,7 @@ from reportgen.report.record import microseconds
 from reportgen.verbs.door import DONE, FAILED, Door
 from reportgen.verbs.foreign import given_tables, read_engine
 from reportgen.verbs.inputs import read_config
-from reportgen.verbs.model import fit_scorer
+from reportgen.verbs.model import scorer_of
 
 _MOST = 50
 _SALTS, _PAGE = "audit/salts.bin", "index.html"
@@ -101,10 +100,8 @@ def _make(
     reading = _reading(manifest)
     vars(given).update(reading)
 
-    def scorer() -> AttentionScorer:
-        return load_model(given.model) if given.model is not None else fit_scorer(data, config, as_of)
-
-    known, engine = read_engine(given, given_tables(given), data, config, door, scorer)
+    fitted = partial(scorer_of, given.model, data, config, as_of)
+    known, engine = read_engine(given, given_tables(given), data, config, door, fitted)
     names = tuple(
         InputFile(file.table, _name(manifest, file), file.sha256, file.bytes) for file in inputs
     )  # a file may have been renamed since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,3 +63,17 @@ def told(data: Dataset) -> Callable[..., RunSettings]:
         return RunSettings(out, KEY, as_of, iso(as_of), **given)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def whole(go: Callable[..., object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run of the module's own ``go``."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    go(out)
+    return out
+
+
+@pytest.fixture
+def out(whole: Path, tmp_path: Path) -> Path:
+    """A copy of a complete run, to be damaged."""
+    return Path(shutil.copytree(whole, tmp_path / "out"))

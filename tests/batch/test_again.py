@@ -19,10 +19,12 @@ from reportgen.cli import main
 from reportgen.data.shop import make_shop
 from reportgen.explain.privacy import pseudonym
 from reportgen.output.folder import MANIFEST, WORK
-from reportgen.verbs import build
+from reportgen.verbs import build, model
 
 KEY = "a key for tests, not a secret"
 USERS, REPORTS = 30, 29
+#: What a build calls to read and to fit, each where it is called.
+WORK_OF_A_BUILD = ((build, "read_data"), (model, "fit_scorer"))
 Run = Callable[..., int]
 Capture = pytest.CaptureFixture[str]
 
@@ -55,14 +57,14 @@ def run(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def fitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a call reads and fits."""
     seen: list[str] = []
-    for name in ("read_data", "fit_scorer"):
-        real = getattr(build, name)
+    for place, name in WORK_OF_A_BUILD:
+        real = getattr(place, name)
 
         def told(*given: Any, _real: Any = real, _name: str = name) -> Any:
             seen.append(_name)
             return _real(*given)
 
-        monkeypatch.setattr(build, name, told)
+        monkeypatch.setattr(place, name, told)
     return seen
 
 
@@ -104,8 +106,8 @@ def test_an_interrupted_run_is_not_read_and_fitted_again(
         assert (tmp_path / "out" / WORK).stat().st_mode & 0o077 == 0
     monkeypatch.undo()
     monkeypatch.setenv("REPORTGEN_KEY", KEY)
-    for name in ("read_data", "fit_scorer"):
-        monkeypatch.setattr(build, name, lambda *_: pytest.fail("it was read or fitted again"))
+    for place, name in WORK_OF_A_BUILD:
+        monkeypatch.setattr(place, name, lambda *_: pytest.fail("it was read or fitted again"))
     assert run("--resume") == 0
     assert "1 kept" in capsys.readouterr().out
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")

@@ -16,19 +16,23 @@ import pandas as pd
 import pytest
 from disturbed import ENV, brew, files_of, results, until
 
+from reportgen.attention.scorer import AttentionScorer
 from reportgen.audit.verify_record import check_record
 from reportgen.batch.foreign import Foreign
 from reportgen.batch.get import find_report
+from reportgen.batch.given import Given
 from reportgen.batch.run import build_run
+from reportgen.batch.settings import RunSettings
 from reportgen.cli import main
 from reportgen.data import ingest_long
 from reportgen.data.dataset import Dataset
 from reportgen.data.shop import make_shop
 from reportgen.data.weights import Ablation, GivenLists, WeightTable, read_ablation, read_lists, read_weights
 from reportgen.data.weights_store import open_table, save_table
-from reportgen.errors import InputError
+from reportgen.errors import ConfigError, InputError
 from reportgen.explain.foreign import ForeignModel
 from reportgen.explain.privacy import pseudonym
+from reportgen.report.record import iso
 
 KEY = b"a key for tests, not a secret"
 Build = Callable[..., int]
@@ -382,3 +386,17 @@ def test_a_record_that_claims_too_much_is_caught() -> None:
     assert "miss the score" in str(check(score=1.6))
     assert check(score=1.6, adds_up=False) is None
     assert "the weights of rank 1 sum to" in str(check(weight_sum=0.9))
+
+
+@pytest.mark.parametrize("kind", ["weights", "lists"])
+def test_refits_say_nothing_about_lists_of_others(
+    kind: str, frames: tuple[Dataset, dict[str, pd.DataFrame]], tmp_path: Path
+) -> None:
+    data, tables = frames
+    table = READ[kind](tables[kind], data)  # type: ignore[operator]
+    engine = Foreign(table) if kind == "weights" else Given(AttentionScorer().fit(data), table)
+    as_of = int(data.timestamps.max())
+    settings = RunSettings(tmp_path / "out", KEY, as_of, iso(as_of), stability=2)
+    with pytest.raises(ConfigError, match=r"stability: .*does not make these lists"):
+        build_run(settings, data, engine)
+    assert not (tmp_path / "out").exists()

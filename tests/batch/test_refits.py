@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,18 +52,6 @@ def go(data: Dataset, quick: AttentionScorer, told: Told) -> Go:
         )
 
     return make
-
-
-@pytest.fixture(scope="module")
-def whole(go: Go, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("whole") / "out"
-    go(out)
-    return out
-
-
-@pytest.fixture
-def out(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "out"))
 
 
 @pytest.fixture

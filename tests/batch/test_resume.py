@@ -52,20 +52,6 @@ def go(data: Dataset, scorer: AttentionScorer, told: Told, packs: bool) -> Go:
     return make
 
 
-@pytest.fixture(scope="module")
-def whole(go: Go, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("whole") / "out"
-    go(out)
-    return out
-
-
-@pytest.fixture
-def out(whole: Path, tmp_path: Path) -> Path:
-    """A copy of a complete run, to be damaged."""
-    shutil.copytree(whole, tmp_path / "out")
-    return tmp_path / "out"
-
-
 class After:
     """Stop when so many users were drawn."""
 
